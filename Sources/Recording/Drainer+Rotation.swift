@@ -30,7 +30,8 @@ extension Drainer {
     // Remains of a failed attempt.
     lock.withdraw(fromLog: next, run: header.id)
     if access(next, F_OK) == 0 { _ = try LogRemoval.remove(next) }
-    let (freshRun, freshDrain) = try make(next, behind: before)
+    let (freshRun, freshDrain, identity) = try make(next, behind: before)
+    spool.announce(log: identity)
     try lock.announce(toLog: next, run: header.id)
     // The file appears atomically: with its run, and with the link to the lock next to it.
     guard rename(Self.unfinished(next), next) == 0 else {
@@ -40,6 +41,7 @@ extension Drainer {
       try lock.move(toLog: next, run: header.id) { tl_exchange_names($0, $1) == 0 }
       return lock.path
     }
+    spool.belong(to: identity)
     let runBefore = run
     (run, drain, path) = (freshRun, freshDrain, next)
     // If it cannot be opened now, this is retried as for a log that is gone.
@@ -62,10 +64,11 @@ extension Drainer {
   /// of the previous segment, so that they are the same when all segments are queried as one log.
   private func make(
     _ next: String, behind before: LogWriter
-  ) throws -> (run: Int64, drain: SpoolDrain) {
+  ) throws -> (run: Int64, drain: SpoolDrain, identity: UInt64) {
     let name = Self.unfinished(next)
     _ = try LogRemoval.remove(name)
     let fresh = try LogWriter(path: name)
+    let identity = try fresh.makeIdentity()
     var header = header
     header.metadata = header.metadata.adding(RunMetadataKey.previousSegment, path.lastPathComponent)
     let next = try before.nextNumber()
@@ -77,7 +80,7 @@ extension Drainer {
       try fresh.inheritWorkers(ofRun: rowID, from: before, run: run)
       let position = drain.position(readTo: tail.position)
       try fresh.setSpoolPosition(run: rowID, Int64(bitPattern: position.word))
-      return (rowID, freshDrain)
+      return (rowID, freshDrain, identity)
     }
     // A file can be renamed only while it is not open: its companion files carry its name.
     fresh.close(isIndexing: false)

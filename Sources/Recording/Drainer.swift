@@ -209,6 +209,8 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
     do {
       let fresh = try LogWriter(path: path)
       fresh.wait(with: thread.patience)
+      let identity = try fresh.makeIdentity()
+      spool.announce(log: identity)
       try fresh.transaction(synced: true) {
         if let existing = try fresh.run(id: header.id) {
           // The old log has come back.
@@ -219,6 +221,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
           drain = try drain.restarted(run: run, into: fresh)
         }
       }
+      spool.belong(to: identity)
       writer = fresh
       isSynced = false
       hasReportedProblem = false

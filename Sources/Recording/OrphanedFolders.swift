@@ -15,7 +15,11 @@ enum OrphanedFolders {
   ///   - now: seconds since 1970 UTC.
   static func remove(log path: String, runs: [RunInfo], now: Int = time(nil)) {
     let parent = RecorderLock.parent(ofLog: path)
-    guard let names = try? FolderListing.names(parent) else { return }
+    var status = stat()
+    // By a link, the spools of another log would be removed.
+    guard lstat(parent, &status) == 0, status.st_mode & S_IFMT == S_IFDIR,
+      let names = try? FolderListing.names(parent)
+    else { return }
     let ended = Set(runs.filter(\.isEndInLog).map(\.id))
     let known = Set(runs.map(\.id))
     for name in names {
@@ -43,6 +47,9 @@ enum OrphanedFolders {
   private static func removeFolder(
     _ run: String, log path: String, _ folder: String, isEnded: Bool
   ) {
+    guard SpoolOwners(ofLog: path).objection(log: path, run: run) == nil,
+      belongs(folder, toLog: path)
+    else { return }
     // `nil` if its recorder is alive, or permissions do not allow removing anything.
     guard let lock = RecorderLock(takingOver: run, log: path) else { return }
     lock.leaveFolder()
@@ -52,6 +59,11 @@ enum OrphanedFolders {
     }
     SpoolFolder.removeFiles(folder)
     lock.removeFolder()
+  }
+
+  private static func belongs(_ folder: String, toLog path: String) -> Bool {
+    guard let header = SpoolHeader(folder + "/control") else { return true }
+    return (try? LogReader(path: path).logIdentity()).map(header.belongs(to:)) ?? false
   }
 
   /// Whether the log now has this run without an end.

@@ -158,7 +158,7 @@ public final class Recorder: RecordingPlugin {
     let writer = try LogWriter(path: log)
     let lock = try RecorderLock(log: log, run: runID)
     do {
-      for recovered in try Recovery.recover(writer) where recovered.events > 0 {
+      for recovered in try Recovery.recover(writer) where recovered.isNotable {
         options.problem("tasklog: \(recovered.text)")
       }
       let header = options.header(run: runID)
@@ -168,6 +168,7 @@ public final class Recorder: RecordingPlugin {
       let spool = try Spool(
         folder: lock.path, segmentSize: max(4096, options.segmentSize),
         limit: options.spoolLimit ?? Self.defaultLimit(log))
+      spool.belong(to: try writer.makeIdentity())
       let drainer = Drainer(
         writer: writer, run: run, header: header, spool: spool, lock: lock,
         settings: .init(

@@ -21,9 +21,15 @@ package enum Recovery {
     package var missing: Int64
     /// How the run ended: `closed` if only the log could not be written then.
     package var end = RunEnd.died
+    /// Why its spool was left alone; `nil` if it was recovered.
+    package var objection: String?
+
+    /// Whether there is something to tell about it.
+    package var isNotable: Bool { events > 0 || objection != nil }
 
     /// A summary for the log of a program.
     package var text: String {
+      if let objection { return "run \(run): its spool is not recovered: \(objection)" }
       let message =
         end == .closed
         ? "run \(run): \(events) events that could not be written at its end were recovered from "
@@ -93,7 +99,8 @@ package enum Recovery {
     }
   }
 
-  private static func recover(
+  /// Recovers one run; `nil` if it has ended or its recorder is alive.
+  static func recover(
     _ run: LogWriter.OpenRun, _ writer: LogWriter
   ) throws -> Recovered? {
     guard !RecorderLock.isHeld(log: writer.path, run: run.id) else { return nil }
@@ -106,11 +113,21 @@ package enum Recovery {
       try writer.transaction { try writer.endAsDied(run: run.number) }
       return nil
     }
+    if isLink(folder) {
+      return try LinkedSpool(run: run.id, folder: folder, writer: writer).recover()
+    }
+    if let objection = SpoolOwners(ofLog: writer.path).objection(log: writer.path, run: run.id) {
+      return Recovered(run: run.id, events: 0, missing: 0, objection: objection)
+    }
     guard let lock = RecorderLock(takingOver: run.id, log: writer.path) else { return nil }
     defer { withExtendedLifetime(lock) {} }
     guard try !writer.isPartial(run: run.number) else {
       lock.removeFolder()
       return nil
+    }
+    if let objection = identityObjection(folder, try writer.logIdentity()) {
+      lock.leaveFolder()
+      return Recovered(run: run.id, events: 0, missing: 0, objection: objection)
     }
     // Another process may have recovered it between reading the log and taking the lock.
     guard let current = try writer.run(id: run.id),
@@ -120,6 +137,21 @@ package enum Recovery {
     endPreviousFile(writer, current)
     SpoolFolder.removeFiles(folder)
     return recovered
+  }
+
+  private static func isLink(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
+
+  /// Why a spool is not that of the log, by its own words.
+  private static func identityObjection(_ folder: String, _ identity: UInt64) -> String? {
+    let names = (try? FolderListing.names(folder)) ?? []
+    let isForeign = names.contains { name in
+      guard UInt32(name) != nil || name.hasPrefix("control") else { return false }
+      return SpoolHeader(folder + "/" + name).map { !$0.belongs(to: identity) } ?? false
+    }
+    return isForeign ? "\(folder) belongs to another log" : nil
   }
 
   private static func drain(

@@ -62,7 +62,7 @@ extension Recovery {
     for file in LogTemplate.files(template)
     where access(RecorderLock.parent(ofLog: file.path), F_OK) == 0 {
       do {
-        for recovered in try recover(log: file.path) where recovered.events > 0 {
+        for recovered in try recover(log: file.path) where recovered.isNotable {
           problem("tasklog: \(recovered.text)")
         }
       } catch {

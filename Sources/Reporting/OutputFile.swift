@@ -1,23 +1,28 @@
 import Glibc
 
-/// A file that is either complete or absent: written under a temporary name in the same folder,
-/// synced, and renamed at the end. If a signal stops the program, the unfinished file is removed.
+/// A file that is either complete or absent: it has no name until it is complete, so that nothing is
+/// left if the program is killed.
+///
+/// Where the file system has no files without a name, it is written as `….part`. There is one such
+/// name for each path: what a killed program leaves is replaced by the next one.
 ///
 /// A device or a pipe, which a rename cannot replace, is written to directly.
 package final class OutputFile {
   private let path: String
   /// The final path: the target of a link is replaced, not the link.
   private let target: String
-  /// `nil` if the output is a device or a pipe.
+  /// The name from which it is renamed; `nil` if the output is a device or a pipe.
   private let temporary: String?
+  private var hasName = false
   private var descriptor: Int32
   private var buffer: [UInt8] = []
   private static let bufferSize = 1 << 18
   /// The number of bytes written.
   package private(set) var count = 0
 
+  /// - Parameter isNameless: whether to try a file without a name.
   /// - Throws: `ReportingError`.
-  package init(path: String) throws {
+  package init(path: String, isNameless: Bool = true) throws {
     self.path = path
     var status = stat()
     var target = path
@@ -37,11 +42,14 @@ package final class OutputFile {
       guard descriptor >= 0 else { throw ReportingError.cannotWrite(path: path, errno: errno) }
       return
     }
-    let temporary = "\(target).\(getpid()).part"
-    unlink(temporary)
-    // Called before the file exists: a signal may arrive at any moment.
-    Unfinished.begin(temporary)
-    descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    let temporary = target + ".part"
+    descriptor = isNameless ? Self.nameless(in: target) : -1
+    if descriptor < 0 {
+      // Called before the file exists: a signal may arrive at any moment.
+      Unfinished.begin(temporary)
+      descriptor = Self.named(temporary)
+      hasName = true
+    }
     guard descriptor >= 0 else {
       let error = errno
       Unfinished.end(temporary)
@@ -50,13 +58,47 @@ package final class OutputFile {
     self.temporary = temporary
   }
 
+  /// A file without a name in the folder of a path; -1 if that is not possible.
+  /// https://man7.org/linux/man-pages/man2/open.2.html#O_TMPFILE
+  private static func nameless(in path: String) -> Int32 {
+    guard access("/proc/self/fd", X_OK) == 0 else { return -1 }
+    let slash = path.lastIndex(of: "/")
+    let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    return open(folder, O_WRONLY | temporaryFileFlag | O_CLOEXEC, 0o666)
+  }
+
+  /// The macro `O_TMPFILE`, which Swift does not have.
+  private static let temporaryFileFlag = 0o20000000 | O_DIRECTORY
+
+  /// An empty file with a name, which no other process is writing.
+  private static func named(_ path: String) -> Int32 {
+    for _ in 0..<100 {
+      let descriptor = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o666)
+      guard descriptor >= 0 else { return -1 }
+      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        close(descriptor)
+        errno = EBUSY
+        return -1
+      }
+      // The process that held the lock may have renamed or removed it.
+      var (held, found) = (stat(), stat())
+      if fstat(descriptor, &held) == 0, lstat(path, &found) == 0, held.st_ino == found.st_ino,
+        held.st_mode & S_IFMT == S_IFREG, ftruncate(descriptor, 0) == 0
+      {
+        return descriptor
+      }
+      close(descriptor)
+    }
+    errno = EBUSY
+    return -1
+  }
+
   deinit {
-    if descriptor >= 0 { close(descriptor) }
-    // After a commit this file no longer exists.
-    if let temporary {
+    if let temporary, hasName {
       unlink(temporary)
       Unfinished.end(temporary)
     }
+    if descriptor >= 0 { close(descriptor) }
   }
 
   /// Whether the output is a file, and not a device or a pipe.
@@ -77,10 +119,22 @@ package final class OutputFile {
   package func commit() throws {
     try flush()
     guard let temporary else { return }
-    guard fsync(descriptor) == 0, rename(temporary, target) == 0 else {
+    guard fsync(descriptor) == 0, giveName(temporary), rename(temporary, target) == 0 else {
       throw ReportingError.cannotWrite(path: path, errno: errno)
     }
+    hasName = false
     Unfinished.end(temporary)
+  }
+
+  /// Gives the complete file a name, which is then replaced atomically.
+  private func giveName(_ temporary: String) -> Bool {
+    guard !hasName else { return true }
+    Unfinished.begin(temporary)
+    // Left by a program that was killed here.
+    unlink(temporary)
+    hasName =
+      linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) == 0
+    return hasName
   }
 
   private func flush() throws {

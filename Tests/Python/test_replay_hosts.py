@@ -45,23 +45,6 @@ def counter(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo(tasklog: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log of our own engine."""
-    folder = tmp_path_factory.mktemp("demo")
-    log = folder / "demo.db"
-    (folder / "input").mkdir()
-    for number in range(8):
-        (folder / "input" / f"part-{number}.txt").write_text(f"some words and a {number}")
-    subprocess.run(
-        [tasklog.program, "demo", "--input", folder / "input", "--log", log],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    return log
-
-
-@pytest.fixture(scope="session")
 def same_graph(demo: Path, new_recording: Callable) -> Recording:
     """The graph of that log, run by Dask."""
     from distributed import Client, LocalCluster, wait

@@ -200,6 +200,50 @@ private final class Forgetful: SchedulerPlugin {}
     }
   }
 
+  @Test func `a checkpoint that was copied to another name is not used`() async throws {
+    let whole = try await replay()
+    _ = try await replay(path: shorter(60))
+    let names = try files
+    let early = try #require(names.first { $0.hasSuffix("-60") })
+    let late = try #require(names.first { !$0.hasSuffix("-60") })
+    let manager = FileManager.default
+    func copy(to name: String) throws {
+      try? manager.removeItem(atPath: "\(cache)/\(name)")
+      try manager.copyItem(atPath: "\(cache)/\(early)", toPath: "\(cache)/\(name)")
+    }
+    // Another number of the same run.
+    try copy(to: late)
+    let result = try await replay()
+    #expect(result.notices.count == 1 && result.notices[0].contains(late), "\(result.notices)")
+    expectEqual(result, whole)
+    // The same number of the same plugins on another run, whose events are the same: a copy of the log
+    // that other events were recorded into.
+    let other = cache + "-other.db"
+    try manager.copyItem(atPath: log.path, toPath: other)
+    try sql("INSERT OR REPLACE INTO meta VALUES ('log_id', 77)", other)
+    try manager.removeItem(atPath: cache)
+    try manager.createDirectory(
+      atPath: cache, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    _ = try await replay(path: other)
+    let foreign = try #require(try files.first)
+    _ = try await replay()
+    let own = try #require(try files.first { $0 != foreign })
+    try manager.removeItem(atPath: "\(cache)/\(own)")
+    try manager.moveItem(atPath: "\(cache)/\(foreign)", toPath: "\(cache)/\(own)")
+    let again = try await replay()
+    #expect(again.before == 0 && again.notices.count == 1, "\(again.notices)")
+    expectEqual(again, whole)
+  }
+
+  @Test func `what a killed replay was saving is removed by the next one`() async throws {
+    _ = try await replay()
+    let names = try files
+    for name in names { try Data([1]).write(to: URL(fileURLWithPath: "\(cache)/\(name)1.new")) }
+    try FileManager.default.removeItem(atPath: "\(cache)/\(try #require(names.last))")
+    _ = try await replay()
+    #expect(try files == names)
+  }
+
   @Test func `a plugin that cannot restore its checkpoint begins at the beginning`() async throws {
     let plugins: Plugins = [(Tally.self, ["refuses": ""])]
     let whole = try await replay(plugins)

@@ -11,6 +11,16 @@ extension LogReader {
     }
   }
 
+  /// The number that tells this log from others; 0 if it has none.
+  ///
+  /// - Throws: `LogError`.
+  package func logIdentity() throws -> UInt64 {
+    try translating {
+      let found = try connection.integer("SELECT value FROM meta WHERE name = 'log_id'")
+      return UInt64(bitPattern: found ?? 0)
+    }
+  }
+
   /// Version, size, and the existing indexes.
   ///
   /// - Throws: `LogError`.

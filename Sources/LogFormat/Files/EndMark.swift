@@ -11,7 +11,7 @@ package enum EndMark {
   package static func write(in folder: String, at time: Int64) -> Bool {
     let (path, fresh) = (folder + "/" + name, folder + "/" + name + ".new")
     let bytes = Array("\(time)\n".utf8)
-    let descriptor = open(fresh, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0o600)
+    let descriptor = open(fresh, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { return false }
     let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
     close(descriptor)

@@ -39,12 +39,16 @@ package final class RecorderLock {
     // Another recorder that closes may remove the parent folder between two of these steps, and a
     // process that recovers orphaned spools may remove the folder or the file.
     for _ in 0..<100 where opened < 0 {
-      for name in [parent, folder] where mkdir(name, 0o700) != 0 {
-        guard errno == EEXIST || errno == ENOENT else {
+      for name in [parent, folder] {
+        guard mkdir(name, 0o700) == 0 || errno == EEXIST || errno == ENOENT else {
           throw LogError.cannotWrite(path: name, reason: String(cString: strerror(errno)))
         }
+        // By a link, events would be written where a stranger wants them.
+        guard !Self.isLink(name) else {
+          throw LogError.cannotWrite(path: name, reason: "it is a link")
+        }
       }
-      let fresh = tl_open_file_of_process(file, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+      let fresh = tl_open_file_of_process(file, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)
       guard fresh >= 0 else { continue }
       guard flock(fresh, LOCK_EX) == 0 else {
         let code = errno
@@ -57,6 +61,11 @@ package final class RecorderLock {
     guard descriptor >= 0 else {
       throw LogError.cannotWrite(path: file, reason: String(cString: strerror(errno)))
     }
+  }
+
+  private static func isLink(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
   }
 
   /// Whether an open file is still the one at its path, and was not removed meanwhile.

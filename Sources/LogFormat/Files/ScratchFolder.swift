@@ -5,6 +5,8 @@ import Synchronization
 /// folder removes it: the folder's lock is free.
 package final class ScratchFolder {
   private static let prefix = "tasklog-scratch-"
+  /// The prefix of a folder that is not locked yet.
+  private static let prefixOfNew = "tasklog-new-scratch-"
   /// By this age a folder's creator has locked it.
   private static let secondsUntilStale = 60
 
@@ -42,11 +44,20 @@ package final class ScratchFolder {
       willCreate()
       Self.live.withLock { _ = $0.insert(folder) }
       mkdir(parent, 0o700)
-      mkdir(folder, 0o700)
-      lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-      if lock >= 0 { flock(lock, LOCK_EX | LOCK_NB) }
+      makeLocked()
     }
     return folder + "/" + name
+  }
+
+  /// Creates the folder. It gets its name once it is locked: from then on, a free lock means that its
+  /// process is dead.
+  private func makeLocked() {
+    let id = folder.lastPathComponent.dropFirst(Self.prefix.count)
+    let new = parent + "/" + Self.prefixOfNew + id
+    mkdir(new, 0o700)
+    lock = open(new, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    if lock >= 0 { flock(lock, LOCK_EX | LOCK_NB) }
+    rename(new, folder)
   }
 
   package func remove() {
@@ -74,15 +85,16 @@ package final class ScratchFolder {
   }
 
   private static func removeStale(in parent: String) {
-    for name in names(in: parent) where name.hasPrefix(prefix) {
-      removeIfStale(parent + "/" + name)
+    for name in names(in: parent) {
+      if name.hasPrefix(prefix) { removeIfStale(parent + "/" + name, age: 0) }
+      if name.hasPrefix(prefixOfNew) { removeIfStale(parent + "/" + name, age: secondsUntilStale) }
     }
   }
 
-  private static func removeIfStale(_ folder: String) {
+  private static func removeIfStale(_ folder: String, age: Int) {
     var status = stat()
     guard lstat(folder, &status) == 0, status.st_uid == geteuid(),
-      time(nil) - status.st_mtim.tv_sec > secondsUntilStale
+      age == 0 || time(nil) - status.st_mtim.tv_sec > age
     else { return }
     let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else { return }

@@ -27,6 +27,11 @@ final class ControlFile: @unchecked Sendable {
     mapping.unmap()
   }
 
+  /// Stores a word of the header.
+  func store(_ word: UInt64, at offset: Int) {
+    tl_store_release(mapping.word(at: offset), word)
+  }
+
   /// The word of a source; `nil` if its index is beyond this file.
   func slot(_ source: Int) -> UnsafeMutablePointer<UInt64>? {
     let offset = SpoolLayout.headerSize + source * SpoolLayout.slotSize

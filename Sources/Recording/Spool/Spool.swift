@@ -1,5 +1,6 @@
 import CSupport
 import Glibc
+import LogFormat
 import Synchronization
 
 /// The producers' side of the spool: any number of threads store records.
@@ -33,6 +34,9 @@ final class Spool: @unchecked Sendable {
     /// Segments that are no longer needed, kept for reuse: their files are `spare.N`.
     var spare: [(name: String, mapping: Mapping)] = []
     var reasonForLoss = "spool limit reached"
+    /// Words of the header: the identities of the log, and of the next one.
+    var log: UInt64 = 0
+    var nextLog: UInt64 = 0
   }
 
   private let segments: Mutex<Segments>
@@ -80,6 +84,38 @@ final class Spool: @unchecked Sendable {
     try controls.withLock { _ in
       try segments.withLock { $0.folder = try rename() }
     }
+  }
+
+  // MARK: - The log
+
+  /// Says in all files that the spool is about to continue next to another log: until `belong(to:)`
+  /// it belongs to both.
+  func announce(log: UInt64) {
+    store { $0.nextLog = log }
+  }
+
+  /// Says in all files to which log the spool belongs.
+  func belong(to log: UInt64) {
+    store { ($0.log, $0.nextLog) = (log, log) }
+  }
+
+  private func store(_ change: (inout Segments) -> Void) {
+    // In the order of `move`.
+    controls.withLock { controls in
+      segments.withLock { segments in
+        change(&segments)
+        for control in controls {
+          control.store(segments.log, at: SpoolHeader.Offset.log)
+          control.store(segments.nextLog, at: SpoolHeader.Offset.nextLog)
+        }
+        for mapping in segments.mappings.values { Self.store(segments, in: mapping) }
+      }
+    }
+  }
+
+  private static func store(_ segments: Segments, in mapping: Mapping) {
+    tl_store_release(mapping.word(at: SpoolHeader.Offset.log), segments.log)
+    tl_store_release(mapping.word(at: SpoolHeader.Offset.nextLog), segments.nextLog)
   }
 
   // MARK: - Producers
@@ -208,6 +244,7 @@ final class Spool: @unchecked Sendable {
       }
       tl_store_relaxed(mapping.word(at: 8), UInt64(number))
       tl_store_relaxed(mapping.word(at: 16), UInt64(segmentSize))
+      Self.store(segments, in: mapping)
       tl_store_release(mapping.word(at: 0), SpoolLayout.magic)
       segments.mappings[number] = mapping
       segments.lastCreated = number

@@ -1,5 +1,6 @@
 import CSupport
 import Glibc
+import LogFormat
 
 // The spool: where events are from the moment their hook returns until they are in the log.
 //
@@ -13,8 +14,8 @@ import Glibc
 //     spare.N     a drained segment, kept for reuse
 //     closed      when the run was closed, if that could not be written to the log in time
 //
-// A segment is a header of 64 bytes (magic, version, its number, its size) and then records, each
-// at a multiple of 8: a word, and the content (`SpoolRecord`, MessagePack) padded with zeros. The
+// A segment is a header of 64 bytes (magic, version, its number, its size, its log: `SpoolHeader`)
+// and then records, each at a multiple of 8: a word, and the content (`SpoolRecord`, MessagePack) padded with zeros. The
 // word is the length of the content in its low half and a CRC-32C in its high half, over the
 // content, the segment's number and the record's offset. Fresh segments are all zeros. The word
 // 0xFFFF_FFFF in the low half marks the end of the segment.
@@ -39,9 +40,8 @@ import Glibc
 // drained them has been synced. After a power failure the spool or the log may be behind: what is
 // missing in between shows as a hole and becomes a gap.
 enum SpoolLayout {
-  /// "tlspool" and the version.
-  static let magic: UInt64 = 0x746C_7370_6F6F_6C01
-  static let headerSize = 64
+  static let magic = SpoolHeader.magic
+  static let headerSize = SpoolHeader.size
   static let slotSize = 64
   static let slotsInControl = 4096
   static let endMark: UInt64 = 0xFFFF_FFFF
@@ -95,11 +95,12 @@ struct Mapping {
   ///
   /// - Throws: `SpoolError`.
   static func existing(_ path: String) throws(SpoolError) -> Mapping? {
-    let descriptor = open(path, O_RDWR | O_CLOEXEC)
+    let descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else { throw SpoolError(path, errno) }
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw SpoolError(path, errno) }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw SpoolError(path, EINVAL) }
     let size = Int(status.st_size)
     guard size >= SpoolLayout.headerSize else { return nil }
     return try map(descriptor, path, size)

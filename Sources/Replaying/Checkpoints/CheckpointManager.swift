@@ -37,7 +37,8 @@ final class CheckpointManager {
       factories.allSatisfy({ $0.factory.type is any Checkpointing.Type })
     else { return nil }
     store = CheckpointStore(
-      folder: checkpoints.folder, run: run, plugins: Self.identity(of: factories))
+      folder: checkpoints.folder, log: (try? reader.logIdentity()) ?? 0, run: run,
+      plugins: Self.identity(of: factories))
     every = checkpoints.every
     self.reader = reader
     self.run = run

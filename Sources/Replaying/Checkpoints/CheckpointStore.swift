@@ -6,8 +6,9 @@ import TaskLogPlugin
 /// The checkpoints of one run and one set of plugins, as files in a cache.
 ///
 /// A file is a line with the hash of the rest, followed by the checkpoint as JSON. Its name
-/// consists of the run, the plugins and the number of the event, and is given by renaming a
-/// complete file. Unusable files are skipped: a cache may always be deleted.
+/// consists of the log, the run, the plugins and the number of the event, and is given by renaming a
+/// complete file. The name is in the file, too, so that a file that was copied to another name is not
+/// used. Unusable files are skipped: a cache may always be deleted.
 struct CheckpointStore {
   /// The number of checkpoints kept for a run and set of plugins.
   private static let limit = 4
@@ -19,11 +20,12 @@ struct CheckpointStore {
 
   /// - Parameters:
   ///   - folder: exists and is private to the user.
+  ///   - log: the identity of the log; 0 if it has none.
   ///   - plugins: a text that differs if the plugins' code or options do.
-  init(folder: String, run: RunInfo, plugins: String) {
+  init(folder: String, log: UInt64, run: RunInfo, plugins: String) {
     self.folder = folder
     // The run ID of an untrusted log may be any text, so it is hashed.
-    stem = SHA256.hash(Array("\(run.id)\n\(plugins)".utf8)).prefix(32) + "-"
+    stem = SHA256.hash(Array("\(log)\n\(run.id)\n\(plugins)".utf8)).prefix(32) + "-"
   }
 
   /// The event positions of the existing checkpoints, the latest first.
@@ -31,7 +33,9 @@ struct CheckpointStore {
     names(beginningWith: stem).compactMap { Int64($0.dropFirst(stem.utf8.count)) }.sorted(by: >)
   }
 
-  func path(_ position: Int64) -> String { "\(folder)/\(stem)\(position)" }
+  func path(_ position: Int64) -> String { "\(folder)/\(name(position))" }
+
+  private func name(_ position: Int64) -> String { "\(stem)\(position)" }
 
   /// `nil` if the file is damaged or has another version.
   func read(_ position: Int64) -> Checkpoint? {
@@ -41,21 +45,29 @@ struct CheckpointStore {
     let body = Array(content[(end + 1)...])
     guard String(decoding: content[..<end], as: UTF8.self) == SHA256.hash(body),
       let value = try? JSONReader.value(String(decoding: body, as: UTF8.self)),
-      let checkpoint = Checkpoint(value), checkpoint.place.position == position
+      value["name"]?.string == name(position), let content = value["checkpoint"],
+      let checkpoint = Checkpoint(content), checkpoint.place.position == position
     else { return nil }
     return checkpoint
   }
 
   /// - Returns: the reason of a failure, or `nil`.
   func write(_ checkpoint: Checkpoint) -> String? {
-    let body = Array(JSONWriter.text(checkpoint.value).utf8)
+    let named = Value.object([
+      "name": .string(name(checkpoint.place.position)), "checkpoint": checkpoint.value,
+    ])
+    let body = Array(JSONWriter.text(named).utf8)
     let content = Array(SHA256.hash(body).utf8) + [0x0A] + body
     let path = path(checkpoint.place.position)
-    let unfinished = "\(path).\(getpid())"
-    defer { unlink(unfinished) }
-    let descriptor = open(unfinished, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    let unfinished = path + Self.unfinishedSuffix
+    let flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
+    let descriptor = open(unfinished, flags, 0o600)
     guard descriptor >= 0 else { return Self.reason() }
     defer { close(descriptor) }
+    // Another replay is saving the same checkpoint.
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { return nil }
+    defer { unlink(unfinished) }
+    guard ftruncate(descriptor, 0) == 0 else { return Self.reason() }
     var written = 0
     while written < content.count {
       let count = content[written...].withUnsafeBytes {
@@ -71,7 +83,21 @@ struct CheckpointStore {
 
   func remove(_ position: Int64) { unlink(path(position)) }
 
+  /// The end of the name of a file that is being written.
+  private static let unfinishedSuffix = ".new"
+
+  /// Removes what killed replays have not finished.
+  private func removeUnfinished() {
+    for name in names(beginningWith: "") where name.hasSuffix(Self.unfinishedSuffix) {
+      let descriptor = open("\(folder)/\(name)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+      guard descriptor >= 0 else { continue }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink("\(folder)/\(name)") }
+      close(descriptor)
+    }
+  }
+
   private func removeOld() {
+    removeUnfinished()
     var positions = positions()
     while positions.count > Self.limit { remove(positions.remove(at: Self.dispensable(positions))) }
     let all = names(beginningWith: "")
@@ -104,7 +130,7 @@ struct CheckpointStore {
   }
 
   private static func read(_ path: String) -> [UInt8]? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     var status = stat()

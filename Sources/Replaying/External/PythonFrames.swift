@@ -55,6 +55,7 @@ struct PythonFrames: ~Copyable {
         "failFast": .bool(request.failsFast),
         "verify": .bool(request.verifies),
         "timeout": .int(Int64(request.timeoutSeconds)),
+        "memoryLimit": .int(request.memoryLimit),
         "run": .object([
           "engine": .string(run.engine),
           "engineVersion": .string(run.engineVersion),

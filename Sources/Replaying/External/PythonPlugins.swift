@@ -9,7 +9,10 @@ public final class PythonPlugins: ExternalPlugin {
   private static let bufferSize = 1 << 16
   /// Starts the host, or sends a message why it is unavailable.
   private static let bootstrap = """
-    import os, sys
+    import sys
+    # The current folder, which may be one of downloads: its modules are not imported.
+    sys.path[:] = [folder for folder in sys.path if folder]
+    import os
     def refuse(text):
         text = text.encode()
         body = b"\\x92\\x01\\xdb" + len(text).to_bytes(4, "big") + text
@@ -76,6 +79,9 @@ public final class PythonPlugins: ExternalPlugin {
     var environment: [String: String] = [:]
     // Makes the order of sets reproducible.
     if getenv("PYTHONHASHSEED") == nil { environment["PYTHONHASHSEED"] = "0" }
+    if let path = getenv("PYTHONPATH") {
+      environment["PYTHONPATH"] = Self.withoutCurrentFolder(String(cString: path))
+    }
     do {
       child = try ChildProgram(
         words: [request.python, "-c", Self.bootstrap], environment: environment, answers: true)
@@ -86,6 +92,15 @@ public final class PythonPlugins: ExternalPlugin {
     for source in sources { try join(source) }
     try send()
     while !isReady { try waitForAnswer() }
+  }
+
+  /// A search path without the current folder: an empty entry is most often an accident
+  /// (`$PYTHONPATH:/other`), and Python imports its own modules from there. A plugin that is there
+  /// is found nevertheless (`loading.py`).
+  static func withoutCurrentFolder(_ path: String) -> String {
+    path.split(separator: ":").filter { entry in
+      entry.split(separator: "/").contains { $0 != "." } || entry.first == "/"
+    }.joined(separator: ":")
   }
 
   package func join(_ source: SourceInfo) throws {

@@ -37,6 +37,11 @@ public struct PythonRequest: Sendable {
   public var verifies = false
   /// The timeout of one call of a plugin; 0 for none.
   public var timeoutSeconds = 0
+  /// The most memory that the plugins and the rebuilt state may take, in bytes; 0 for no limit.
+  public var memoryLimit: Int64 = Self.defaultMemoryLimit
+
+  /// Enough for the state of about a million tasks.
+  public static let defaultMemoryLimit: Int64 = 4 << 30
 
   public init(python: String, plugins: [Plugin]) {
     self.python = python

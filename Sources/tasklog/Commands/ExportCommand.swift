@@ -79,7 +79,7 @@ struct ExportCommand: ParsableCommand {
     var export = Export(to, parts)
     export.asRectangles = rectangles
     export.version = taskLogVersion
-    let file = try isFile ? output.map(OutputFile.init(path:)) : nil
+    let file = try isFile ? output.map { try OutputFile(path: $0) } : nil
     let write = { (bytes: [UInt8]) in
       if let file { try file.write(bytes) } else { Console.write(bytes) }
     }

@@ -36,7 +36,8 @@ struct RecoverCommand: ParsableCommand {
       _ = try LogReader(path: path)
       return try Recovery.recover(log: path)
     }
-    for run in recovered {
+    for run in recovered where run.objection != nil { Console.warn(run.text) }
+    for run in recovered where run.objection == nil {
       let missing = run.missing > 0 ? ", \(run.missing) missing" : ""
       Console.print("run \(run.run): \(run.events) events recovered\(missing)")
     }

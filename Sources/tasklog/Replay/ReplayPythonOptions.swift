@@ -1,4 +1,5 @@
 import ArgumentParser
+import LogFormat
 import Replaying
 
 /// The options of Python plugins.
@@ -24,6 +25,12 @@ struct ReplayPythonOptions: ParsableArguments {
       """)
   var trustPickles = false
 
+  @Option(
+    help: ArgumentHelp(
+      "The most memory that Python plugins and the state rebuilt for them may take, such as 8GiB; "
+        + "0 for no limit.", valueName: "size"))
+  var memoryLimit = "4GiB"
+
   /// Combines all Python plugins into one plugin, which is one program.
   ///
   /// - Throws: `Failure`.
@@ -43,6 +50,12 @@ struct ReplayPythonOptions: ParsableArguments {
     request.failsFast = options.failsFast
     request.verifies = options.verifies
     request.timeoutSeconds = timeoutSeconds
+    guard let limit = memoryLimit == "0" ? 0 : Quantity.bytes(memoryLimit) else {
+      throw Failure.usage(
+        "--memory-limit \(memoryLimit.isEmpty ? "''" : memoryLimit): expected a size such as 8GiB, "
+          + "or 0 for no limit")
+    }
+    request.memoryLimit = Int64(limit)
     let others = chosen.filter { $0.python == nil }
     return others + [.outside { [request] in PythonPlugins(request) }]
   }

@@ -3,7 +3,7 @@
 Usage: on_terminal.py terminal|pipe|interrupt PROGRAM ARGUMENT...
 
 `pipe` is for comparison: then the standard error is a pipe. With `interrupt`, Ctrl-C is pressed as
-soon as there is an unfinished file in the working folder. Prints a line of JSON.
+soon as there is an unfinished file in the working folder, which has no name. Prints a line of JSON.
 """
 
 import fcntl
@@ -34,6 +34,18 @@ mode, *command = sys.argv[1:]
 ours, theirs = os.pipe() if mode == "pipe" else pty.openpty()
 
 
+def has_nameless_file(pid: int) -> bool:
+    """Whether a process writes a file of the working folder that has no name."""
+    for link in glob.glob(f"/proc/{pid}/fd/*"):
+        try:
+            target = os.readlink(link)
+        except OSError:
+            continue
+        if target.startswith(os.path.realpath(".") + "/") and target.endswith(" (deleted)"):
+            return True
+    return False
+
+
 def at_the_terminal() -> None:
     """Gives the child the signals of a command typed at a terminal."""
     # The parent may have inherited it ignored or blocked.
@@ -58,7 +70,7 @@ reader.start()
 unfinished = False
 deadline = time.monotonic() + 120
 while mode == "interrupt" and process.poll() is None and time.monotonic() < deadline:
-    if glob.glob("*.part"):
+    if glob.glob("*.part") or has_nameless_file(process.pid):
         unfinished = True
         os.write(ours, b"\x03")
         break

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import sys
 from typing import Any
 
 FOLDER = "_TASKLOG_REPLAY_FOLDER"
@@ -16,6 +17,8 @@ FOLDER = "_TASKLOG_REPLAY_FOLDER"
 SOCKET = "_TASKLOG_REPLAY_SOCKET"
 #: The number of the last event to apply.
 LAST_SEQ = "_TASKLOG_REPLAY_LAST_SEQ"
+#: The name of the folder that is searched last for modules.
+LAST_FOLDER = "_TASKLOG_REPLAY_LAST_FOLDER"
 PLUGIN, KEPT, PROBLEM = "plugin.pickle", "kept.pickle", "problem.txt"
 #: As the command is given the plugin.
 NAME = f"{__name__}:plugin"
@@ -58,6 +61,9 @@ def __getattr__(name: str) -> Any:
     # The command looks for it as it does for every plugin.
     if name != "plugin" or FOLDER not in os.environ:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    folder = os.environ.get(LAST_FOLDER)
+    if folder is not None and folder not in sys.path:
+        sys.path.append(folder)
     with open(path(PLUGIN), "rb") as file:
         return pickle.load(file)
 

@@ -72,8 +72,7 @@ def replay(log: str, run: str, plugin: Any, options: dict[str, Any]) -> Any:
         environment = {
             **os.environ,
             child.FOLDER: folder,
-            # What a class refers to is imported from where it is here.
-            "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+            **_path(),
         }
         try:
             said = command.run_with_words(
@@ -100,8 +99,7 @@ def state_at(log: str, run: str, seq: int) -> RebuiltScheduler:
                     "--python", sys.executable,
                 ],
                 env={
-                    **os.environ, child.SOCKET: socket, child.LAST_SEQ: str(seq),
-                    "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+                    **os.environ, child.SOCKET: socket, child.LAST_SEQ: str(seq), **_path(),
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -126,6 +124,17 @@ def state_at(log: str, run: str, seq: int) -> RebuiltScheduler:
                 f"{log}: no scheduler was there at event {seq}; 'transitions' has the numbers"
             )
         return RebuiltScheduler(channel, root._number, root._shown)
+
+
+def _path() -> dict[str, str]:
+    """Lets what a class refers to be imported in the process from where it is here.
+
+    The current folder comes last: a module there must not replace what that process imports.
+    """
+    here = os.getcwd()
+    others = [folder for folder in sys.path if folder not in ("", here)]
+    last = {child.LAST_FOLDER: here} if len(others) < len(sys.path) else {}
+    return {"PYTHONPATH": os.pathsep.join(others), **last}
 
 
 def _pickled(plugin: Any, name: str) -> bytes:

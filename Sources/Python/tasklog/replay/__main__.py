@@ -13,6 +13,7 @@ def main(descriptor: int) -> None:
     """Replays what comes on standard input; what plugins read and print is not in its way."""
     from tasklog.replay import frames
     from tasklog.replay.host import Host
+    from tasklog.replay.limits import ReplayError
     from tasklog.replay.loading import LoadingError
 
     events = os.dup(0)
@@ -23,7 +24,7 @@ def main(descriptor: int) -> None:
     answers = frames.Answers(descriptor)
     try:
         asyncio.run(Host(answers).run(frames.Frames(events)))
-    except LoadingError as error:
+    except (LoadingError, ReplayError) as error:
         answers.send(frames.ERROR, str(error))
         _end(1)
     except BrokenPipeError:

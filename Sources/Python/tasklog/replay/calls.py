@@ -150,6 +150,10 @@ class Caller:
 
     def fail(self, name: str, plugin: Any, hook: str, error: BaseException) -> None:
         host, event = self._host, self._present()
+        if isinstance(error, MemoryError) and host.memory.limit:
+            # All further calls would fail, too.
+            where = "its end" if event is None else f"the event seq {event.seq}"
+            raise host.memory.exceeded(where) from None
         frames = traceback.extract_tb(error.__traceback__)[1:]
         place = f" ({frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno})" if frames else ""
         failure = Failure(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tasklog.decoding import Decoder
 from tasklog.encoding import HOOKS, STATES
+from tasklog.replay.limits import shortened, undecodable
 
 HOOK_NAMES = list(HOOKS)
 STATE_NAMES = list(STATES)
@@ -65,8 +67,23 @@ class Event:
             if key is None:
                 if len(keys) > 200_000:
                     keys.clear()
-                key = keys[typed] = decoder.loads(typed)
+                key = keys[typed] = self._decoded("key", self._key, typed)
         self.key = key
+
+    def _key(self, typed: str) -> Any:
+        key = self._decoder.loads(typed)
+        # Whatever is kept by key needs it.
+        hash(key)
+        return key
+
+    def _decoded(self, what: str, decode: Callable[..., Any], *given: Any) -> Any:
+        try:
+            return decode(*given)
+        except MemoryError:
+            raise
+        except Exception as error:
+            hook = shortened(self.hook)
+            raise undecodable(f"the {what} of the event seq {self.seq} ({hook})", error) from error
 
     @property
     def time(self) -> float:
@@ -78,7 +95,9 @@ class Event:
         """Beyond the fixed parameters of the hook: the positional and the named ones."""
         arguments = self._args
         if type(arguments) is not tuple:
-            arguments = self._args = self._decoder.args(arguments, self._shared)
+            arguments = self._args = self._decoded(
+                "args", self._decoder.args, arguments, self._shared
+            )
         return arguments
 
     @property
@@ -89,7 +108,9 @@ class Event:
     def snapshot(self) -> Any:
         snapshot = self._snapshot
         if type(snapshot) is str:
-            snapshot = self._snapshot = self._decoder.loads(snapshot, self._shared)
+            snapshot = self._snapshot = self._decoded(
+                "snapshot", self._decoder.loads, snapshot, self._shared
+            )
         return snapshot
 
     def in_words(self) -> str:

@@ -14,9 +14,10 @@ from typing import Any
 from tasklog.decoding import Decoder, Opaque
 from tasklog.replay import frames, loading, results
 from tasklog.replay.clock import Clock
-from tasklog.replay.events import Event, Source
+from tasklog.replay.events import HOOK_NAMES, Event, Source
 from tasklog.replay.failures import Failure, LiveFailures, unmatched
 from tasklog.replay.frames import Answers, Frames
+from tasklog.replay.limits import Memory, ReplayError, shortened, undecodable
 from tasklog.replay.loading import LoadingError, Target
 from tasklog.replay.sources import SchedulerReplay, SourceReplay, WorkerReplay
 from tasklog.replay.watching import watch
@@ -33,6 +34,7 @@ class Host:
     def __init__(self, answers: Answers | None = None) -> None:
         self.answers = answers
         self.clock = Clock()
+        self.memory = Memory()
         self.present: Event | None = None
         #: Whether the host is changing state itself, so that nothing that is called is a plugin's
         #: doing.
@@ -81,6 +83,7 @@ class Host:
                 f"the tasklog package of {sys.executable} is of another version than this command; "
                 "install both from the same source"
             )
+        self.memory.bound(about.get("memoryLimit", 0))
         run = about["run"]
         metadata = json.loads(run.get("metadata") or "{}")
         self.is_dask = run["engine"] == "dask"
@@ -167,18 +170,37 @@ class Host:
     # While it runs
 
     async def run(self, events: Frames) -> None:
-        async for chunk in events.chunks():
-            for frame in chunk:
-                if frame[0] == frames.EVENT:
-                    event = Event(frame, self.decoder, self._keys)
-                    replay = self.replays.get(event.source)
-                    if self.last_seq is not None and event.seq > self.last_seq:
-                        # All further events are of later states, if it is its source.
-                        self.is_done = self.is_done or replay is not None
-                    if replay is not None and not self.is_done and not replay.take(event):
-                        await replay.take_awaiting(event)
-                elif not await self._take(frame):
-                    return
+        frame: list[Any] = []
+        try:
+            async for chunk in events.chunks():
+                for frame in chunk:
+                    if frame[0] == frames.EVENT:
+                        event = Event(frame, self.decoder, self._keys)
+                        replay = self.replays.get(event.source)
+                        if self.last_seq is not None and event.seq > self.last_seq:
+                            # All further events are of later states, if it is its source.
+                            self.is_done = self.is_done or replay is not None
+                        if replay is not None and not self.is_done and not replay.take(event):
+                            await replay.take_awaiting(event)
+                    elif not await self._take(frame):
+                        return
+        except (LoadingError, ReplayError, BrokenPipeError):
+            raise
+        except MemoryError:
+            raise self.memory.exceeded(self._place(frame)) from None
+        except Exception as error:
+            # Plugins do not get here (`Caller`): it is what the log holds.
+            raise undecodable(self._place(frame), error) from error
+
+    def _place(self, frame: list[Any]) -> str:
+        """What is being replayed, for a message."""
+        if frame and frame[0] == frames.EVENT:
+            hook = HOOK_NAMES[frame[6]] if type(frame[6]) is int else frame[6]
+            key = "" if frame[7] is None else f" of '{shortened(frame[7])}'"
+            return f"the event seq {frame[2]} ({hook}{key})"
+        if self.present is not None:
+            return f"the event seq {self.present.seq} ({self.present.hook}), or one after it,"
+        return "the beginning of the run"
 
     async def _take(self, frame: list[Any]) -> bool:
         """A frame other than an event; false after the last one."""

@@ -111,8 +111,7 @@ def _file(given: str, path: str) -> Any:
         raise LoadingError(f"{given}: there is no file {path}")
     folder = os.path.dirname(os.path.abspath(path))
     # Modules next to it can be imported, as when it is run.
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    _open(folder)
     name = os.path.splitext(os.path.basename(path))[0]
     if name in sys.modules and getattr(sys.modules[name], "__file__", None) == os.path.abspath(
         path
@@ -131,10 +130,32 @@ def _file(given: str, path: str) -> Any:
     return module
 
 
+#: What is imported while the log is replayed, and may not be installed.
+_OPTIONAL = ("distributed", "dask", "numpy", "cloudpickle")
+
+
+def _open(folder: str) -> None:
+    """Lets modules be imported from the folder of a plugin, after those that are installed.
+
+    The folder may be one of downloads: a `json.py` there must not be run in the place of the real
+    one, nor a `numpy.py` because there is no real one.
+    """
+    if folder in sys.path:
+        return
+    for name in _OPTIONAL:
+        if _is_missing(name):
+            sys.modules[name] = None  # type: ignore[assignment]
+    sys.path.append(folder)
+
+
+def _is_missing(name: str) -> bool:
+    return name not in sys.modules and importlib.util.find_spec(name) is None
+
+
 def _module(given: str, name: str) -> Any:
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
+        if _is_missing(name.partition(".")[0]):
+            _open(os.getcwd())
         return importlib.import_module(name)
     except BaseException as error:
         raise LoadingError(_not_imported(given, name, error)) from error

@@ -83,6 +83,8 @@ class SchedulerStateHost(Tasks, Stimuli):
         before, scheduler_module.time = scheduler_module.time, host.clock.time
         try:
             apply(event)
+        except MemoryError:
+            raise
         except Exception as error:
             host.drift[f"{event.hook} could not be applied: {_short(error)}"] += 1
         finally:
@@ -336,6 +338,8 @@ class SchedulerStateHost(Tasks, Stimuli):
                     function = s._TRANSITIONS_TABLE[start, finish]
                     recommended, _, _ = function(s, event.key, event.stimulus, **kwargs)
                 problem = None if ts.state == finish else f"ended in {ts.state}"
+            except MemoryError:
+                raise
             except Exception as error:
                 problem = _short(error)
             if problem is not None:

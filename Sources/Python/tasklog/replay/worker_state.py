@@ -142,6 +142,8 @@ class WorkerStateHost(Choices):
         self.host.drives = True
         try:
             apply(event)
+        except MemoryError:
+            raise
         except Exception as error:
             what = f"{type(error).__name__} {error}"[:100]
             self.host.drift[f"worker: {event.hook} could not be applied: {what}"] += 1
@@ -156,6 +158,8 @@ class WorkerStateHost(Choices):
                 state.abandon()
                 state.handle_stimulus(self._made(event))
             state.resume(self._is_complete)
+        except MemoryError:
+            raise
         except Exception:
             state.abandon()
             raise
