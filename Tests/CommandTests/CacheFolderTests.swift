@@ -1,5 +1,5 @@
 import Foundation
-import PluginLoading
+import LogFormat
 import TestSupport
 import Testing
 
