@@ -56,18 +56,21 @@ package enum EventQueries {
   ///   - parameters: values for `:name` by name.
   ///   - timeoutSeconds: the maximum duration; `nil` for none.
   ///   - limit: the maximum number of rows.
+  ///   - begin: called before the statement runs.
   /// - Throws: `LogError`, `UserSQLError`.
   package static func sql(
     _ sql: String, path: String, parameters: [(name: String, value: SQLiteValue)] = [],
-    timeoutSeconds: Double? = nil, limit: Int? = nil, to writer: inout any RowWriter
+    timeoutSeconds: Double? = nil, limit: Int? = nil,
+    begin: (StatementLimit) -> Void = { _ in }, to writer: inout any RowWriter
   ) throws {
     // The statement itself is not changed to limit it: it may end in a semicolon, or not be a
     // SELECT.
     struct LimitReached: Error {}
     var count = 0
     do {
-      try UserSQL(path: path, timeoutSeconds: timeoutSeconds).run(sql, parameters: parameters) {
-        names in
+      let statements = try UserSQL(path: path, timeoutSeconds: timeoutSeconds)
+      begin(statements.limit)
+      try statements.run(sql, parameters: parameters) { names in
         writer.start(names.map(column))
         if limit == 0 { throw LimitReached() }
       } give: { row in

@@ -310,4 +310,47 @@ import Testing
     #expect(closed.code == 1)
     #expect(closed.errors == "tasklog: in/closed: cannot be read: Permission denied\n")
   }
+
+  @Test func `SQL that takes too much says which limit, and how to raise it`() throws {
+    let folder = try makeFolder()
+    try makeLog(folder)
+    try expect(
+      ["query", "SELECT hex(randomblob(60000000))"], 1,
+      "SQL: a value or a row is longer than 62.5 MB, 1/16 of the memory allowed; "
+        + "TASKLOG_SQL_MEMORY=4GB allows more", in: folder)
+    // In one function, which SQLite cannot interrupt.
+    try expect(
+      [
+        "query", "--timeout", "1",
+        "SELECT replace(hex(zeroblob(20000000)), hex(zeroblob(9000000)) || '1', '')",
+      ], 1, "SQL: stopped after 1 seconds; --timeout gives it longer, 0 any time", in: folder)
+    let sorted = """
+      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)
+      SELECT length(b) AS bytes FROM (SELECT zeroblob(900000) AS b, i FROM n) ORDER BY i % 7, b
+      """
+    let result = try Command.run(
+      ["query", sorted], environment: ["TASKLOG_SQL_MEMORY": "16MB"], folder: folder.url)
+    #expect(result.code == 1)
+    #expect(
+      result.errors
+        == "tasklog: SQL: takes more than 16.0 MB of memory; TASKLOG_SQL_MEMORY=1GB allows more\n")
+    #expect(try Command.run(["query", sorted], folder: folder.url).code == 0)
+    let wrong = try Command.run(
+      ["query", "SELECT 1"], environment: ["TASKLOG_SQL_MEMORY": "much"], folder: folder.url)
+    #expect(
+      wrong.errors
+        == "tasklog: SQL: TASKLOG_SQL_MEMORY=much: expected a size of 16MB or more, such as 4GB\n")
+  }
+
+  @Test func `a regular expression that cannot be searched for is refused`() throws {
+    let folder = try makeFolder()
+    try makeLog(folder)
+    try expect(
+      ["query", "--grep", "(a)\\1"], 64,
+      "--grep (a)\\1: invalid regular expression: back-references, as \\1, are not supported",
+      in: folder)
+    try expect(
+      ["query", "SELECT 'a' REGEXP 'a(?=b)'"], 1,
+      "SQL: REGEXP: look-around, as (?=a), is not supported", in: folder)
+  }
 }

@@ -189,7 +189,10 @@ import Testing
       ["query", "--arg", "nbytes"],
       "--arg nbytes: not a comparison; write name=value, with =, !=, <, <=, >, >= or ~"
     ),
-    (["query", "--grep", "("], "--grep (: invalid regular expression: Unmatched ( or \\("),
+    (
+      ["query", "--grep", "("],
+      "--grep (: invalid regular expression: a ( is not closed; write \\( for a parenthesis"
+    ),
     (["query", "--reverse", "--follow"], "--reverse and --follow cannot be combined"),
     (["query", "-p", "a=1"], "-p requires SQL"),
     (["query", "SELECT 1", "-p", "a"], "-p a: expected name=value"),

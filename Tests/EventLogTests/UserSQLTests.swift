@@ -1,6 +1,8 @@
+import TestSupport
 import Testing
 
 @testable import EventLog
+@testable import LogFormat
 @testable import TaskLogPlugin
 
 @Suite struct UserSQLTests {
@@ -172,5 +174,75 @@ import Testing
     #expect(plan.contains("SEARCH event USING INDEX event_key"), "\(plan)")
     #expect(!plan.contains("SCAN event"), "\(plan)")
     #expect(!plan.contains("SCAN text"), "\(plan)")
+  }
+
+  // MARK: - Limits
+
+  @Test(arguments: [
+    "SELECT hex(zeroblob(50000000))", "SELECT randomblob(100000000)",
+    "SELECT json_array(hex(zeroblob(40000000)))",
+    "SELECT replace(hex(zeroblob(1000000)), '0', hex(zeroblob(1000)))",
+    "SELECT group_concat(hex(zeroblob(1000000))) FROM json_each(json_array(\(ones)))",
+    "SELECT zeroblob(40000000), zeroblob(40000000)",
+  ])
+  func `a value or a row that is too long is refused`(text: String) throws {
+    let error = #expect(throws: UserSQLError.self) { try query(text, path) }
+    #expect(
+      error?.description
+        == "SQL: a value or a row is longer than 62.5 MB, 1/16 of the memory allowed; "
+        + "TASKLOG_SQL_MEMORY=4GB allows more")
+  }
+
+  private static let ones = Array(repeating: "1", count: 100).joined(separator: ",")
+
+  @Test(arguments: [
+    "SELECT '\(String(repeating: "a", count: 2000))' LIKE '\(String(repeating: "%a", count: 600))b'",
+    "SELECT \(String(repeating: "(", count: 300))1\(String(repeating: ")", count: 300))",
+    "SELECT 1\(String(repeating: " UNION SELECT 1", count: 200))",
+  ])
+  func `a statement that is too complex is refused`(text: String) throws {
+    let error = #expect(throws: UserSQLError.self) { try query(text, path) }
+    guard case .wrong? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+  }
+
+  @Test func `an expression that backtracks without end elsewhere is searched for`() throws {
+    let text = String(repeating: "a", count: 100_000)
+    #expect(
+      try query("SELECT '\(text)b' REGEXP '^(a+)+$', '\(text)' REGEXP '(x+x+)+y'", path).rows
+        == [[0, 0]])
+  }
+
+  @Test func `a long search ends with the time of its statement`() throws {
+    var random = SplitMix64(seed: 7)
+    let text = (0..<200_000).map { _ in random.below(2) == 0 ? "a" : "b" }.joined()
+    let statements = try UserSQL(path: path, timeoutSeconds: 0)
+    let error = #expect(throws: UserSQLError.self) {
+      try statements.run(
+        "SELECT :text REGEXP 'a.{400}$'", parameters: [("text", .text(text))], start: { _ in },
+        give: { _ in })
+    }
+    guard case .tookTooLong? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+  }
+
+  @Test func `a place in a text is that of SQLite`() throws {
+    let values = [
+      "''", "'a'", "'ab'", "'aab'", "'é'", "'aéab'", "'😀b'", "'b'", "x''", "x'61'", "x'c3a961'",
+      "12", "2", "1.5", "NULL", "'1'", "x'32'", "CAST(x'61ff62' AS TEXT)",
+    ]
+    let plain = try Connection(path: "", mode: .memory)
+    for text in values {
+      for part in values {
+        let sql = "SELECT instr(\(text), \(part))"
+        let theirs = try plain.prepare(sql)
+        try theirs.step()
+        #expect(try query(sql, path).rows == [[theirs.value(0)]], "\(sql)")
+      }
+    }
   }
 }

@@ -32,6 +32,11 @@ static inline uint64_t tl_generation(void) {
 /// Gives the calling thread a name of at most 15 bytes, for tools such as `top -H`.
 void tl_name_thread(const char *_Nonnull name);
 
+/// The first place of some bytes in others; NULL if there is none. In time that is linear in the number of
+/// bytes: https://man7.org/linux/man-pages/man3/memmem.3.html
+const void *_Nullable tl_find(
+    const void *_Nonnull bytes, size_t count, const void *_Nonnull part, size_t part_count);
+
 /// CRC-32C (Castagnoli) of some bytes, going on from an earlier one.
 uint32_t tl_crc32c(uint32_t seed, const void *_Nonnull bytes, size_t count);
 

@@ -1,4 +1,5 @@
 import CSQLite
+import Glibc
 import LogFormat
 import Synchronization
 import TaskLogPlugin
@@ -7,7 +8,7 @@ import TaskLogPlugin
 public final class UserSQL {
   private let connection: Connection
   private let path: String
-  private let limit: StatementLimit
+  package let limit: StatementLimit
 
   /// - Parameter timeoutSeconds: how long a statement may take; `nil` for no limit.
   /// - Throws: `LogError`.
@@ -37,7 +38,8 @@ public final class UserSQL {
   package init(_ connection: Connection, path: String, limit: StatementLimit) {
     self.path = path
     self.connection = connection
-    connection.addRegularExpressions()
+    connection.addRegularExpressions { limit.isReached }
+    connection.addSearch()
     // SQLite creates these tables on first use, which the authorizer must not forbid.
     for table in ["json_each('[]')", "json_tree('[]')", "pragma_table_info('')"] {
       _ = try? connection.integer("SELECT 1 FROM \(table)")
@@ -67,7 +69,11 @@ public final class UserSQL {
     let columns = 0..<statement.columnCount
     try start(columns.map { statement.columnName($0) })
     do {
-      while try statement.step() { try give(columns.map { statement.value($0) }) }
+      while try limit.during({ () throws(SQLiteError) in try statement.step() }) {
+        let bytes = statement.rowBytes
+        guard bytes <= SQLMemory.valueBytes else { throw UserSQLError.tooLong }
+        try give(columns.map { statement.value($0) })
+      }
     } catch let error as SQLiteError {
       throw explained(error)
     }
@@ -79,6 +85,7 @@ public final class UserSQL {
   package func prepare(
     _ sql: String, parameters: [(name: String, value: SQLiteValue)] = []
   ) throws -> Statement {
+    if let problem = SQLMemory.problem { throw UserSQLError.wrong(problem) }
     do {
       let statement = try connection.prepare(sql)
       guard statement.isReadOnly, statement.columnCount > 0 else { throw UserSQLError.writes }
@@ -105,6 +112,9 @@ public final class UserSQL {
         return UserSQLError.interrupted
       }
       return UserSQLError.tookTooLong(seconds: seconds)
+    case SQLITE_TOOBIG where error.message.hasPrefix("string or blob"):
+      return UserSQLError.tooLong
+    case SQLITE_NOMEM: return UserSQLError.outOfMemory
     case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_IOERR, SQLITE_CANTOPEN:
       return LogError(error, path: path)
     default: return UserSQLError.wrong(error.message)
@@ -177,6 +187,9 @@ public enum UserSQLError: Error, Sendable, CustomStringConvertible {
   case unusedParameter(String)
   case tookTooLong(seconds: Double)
   case interrupted
+  /// A value or a row of the result is longer than is allowed.
+  case tooLong
+  case outOfMemory
 
   public var description: String {
     switch self {
@@ -189,11 +202,20 @@ public enum UserSQLError: Error, Sendable, CustomStringConvertible {
       "SQL: \(name) has no value; give it with -p \(name.dropFirst())=value"
     case .unusedParameter(let name): "SQL: -p \(name): there is no :\(name) in it"
     case .interrupted: "SQL: stopped before its end"
+    case .tooLong:
+      "SQL: a value or a row is longer than \(Quantity.text(bytes: SQLMemory.valueBytes)), "
+        + "1/\(SQLMemory.shareOfValue) of the memory allowed; TASKLOG_SQL_MEMORY=\(Self.more) allows more"
+    case .outOfMemory:
+      "SQL: takes more than \(Quantity.text(bytes: SQLMemory.bytes)) of memory; "
+        + "TASKLOG_SQL_MEMORY=\(Self.more) allows more"
     case .tookTooLong(let seconds):
       "SQL: stopped after \(seconds.description.hasSuffix(".0") ? String(Int(seconds)) : String(seconds)) "
         + "seconds; --timeout gives it longer, 0 any time"
     }
   }
+
+  /// Four times the memory that is allowed now.
+  private static var more: String { "\(max(1, SQLMemory.bytes / 1_000_000_000 * 4))GB" }
 }
 
 /// Interrupts statements that take too long, or that their caller has given up:
@@ -205,9 +227,11 @@ public enum UserSQLError: Error, Sendable, CustomStringConvertible {
 /// watching, and does not use the connection after that.
 package final class StatementLimit: Sendable {
   /// How long statements may take; `nil` for no limit.
-  let seconds: Double?
+  package let seconds: Double?
   private let end: ContinuousClock.Instant?
   private let interrupted = Atomic(false)
+  /// Odd while a statement runs; see `isStuck`.
+  private let steps = Atomic(0)
 
   package init(seconds: Double?) {
     self.seconds = seconds
@@ -218,7 +242,8 @@ package final class StatementLimit: Sendable {
 
   func interrupt() { interrupted.store(true, ordering: .relaxed) }
 
-  private var isReached: Bool { isInterrupted || end.map { ContinuousClock.now >= $0 } ?? false }
+  /// Whether statements have to stop.
+  package var isReached: Bool { isInterrupted || end.map { ContinuousClock.now >= $0 } ?? false }
 
   func watch(_ connection: Connection) {
     sqlite3_progress_handler(
@@ -228,6 +253,30 @@ package final class StatementLimit: Sendable {
         return Unmanaged<StatementLimit>.fromOpaque(limit).takeUnretainedValue().isReached ? 1 : 0
       }, Unmanaged.passUnretained(self).toOpaque())
   }
+
+  /// Runs a step of a statement.
+  fileprivate func during(_ step: () throws(SQLiteError) -> Bool) throws(SQLiteError) -> Bool {
+    steps.add(1, ordering: .relaxed)
+    defer { steps.add(1, ordering: .relaxed) }
+    return try step()
+  }
+
+  /// Waits until the time is over and a statement still does not stop: it is in one function, which SQLite
+  /// cannot interrupt. Returns never if that does not happen.
+  package func waitUntilStuck() {
+    guard let end else { return }
+    var last = 0
+    while true {
+      usleep(Self.graceMicroseconds)
+      guard ContinuousClock.now >= end else { continue }
+      let now = steps.load(ordering: .relaxed)
+      if now == last, now % 2 == 1 { return }
+      last = now
+    }
+  }
+
+  /// How long a statement may take to notice that its time is over.
+  private static let graceMicroseconds: UInt32 = 500_000
 
   func stopWatching(_ connection: Connection) {
     sqlite3_progress_handler(connection.handle, 0, nil, nil)

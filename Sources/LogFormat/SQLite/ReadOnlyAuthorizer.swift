@@ -7,9 +7,7 @@ extension Connection {
   /// https://sqlite.org/c3ref/set_authorizer.html
   package func allowOnlyReading() {
     sqlite3_set_authorizer(handle, authorize, nil)
-    // Limits the depth and the length of a statement: https://sqlite.org/security.html
-    sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
-    sqlite3_limit(handle, SQLITE_LIMIT_EXPR_DEPTH, 200)
+    limitStatements()
   }
 }
 

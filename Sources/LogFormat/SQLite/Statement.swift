@@ -197,6 +197,18 @@ package final class Statement {
     isNull(column) ? 0 : Int64(sqlite3_column_bytes(handle, column))
   }
 
+  /// The number of bytes of the text and the blobs of a row.
+  package var rowBytes: Int64 {
+    var bytes: Int64 = 0
+    for column in 0..<columnCount {
+      switch sqlite3_column_type(handle, column) {
+      case SQLITE_TEXT, SQLITE_BLOB: bytes += Int64(sqlite3_column_bytes(handle, column))
+      default: break
+      }
+    }
+    return bytes
+  }
+
   package func bytes(_ column: Int32) -> [UInt8] {
     guard let start = sqlite3_column_blob(handle, column) else { return [] }
     let count = Int(sqlite3_column_bytes(handle, column))

@@ -416,8 +416,8 @@ def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:
 #: Variables, or their prefixes, that are not options of a recorder in Dask.
 _OTHERS = (
     "TASKLOG_AMQP_", "TASKLOG_RESOLVED_LOG", "TASKLOG_DISABLED", "TASKLOG_LIB", "TASKLOG_MODULES",
-    "TASKLOG_OPTION_", "TASKLOG_PROGRAM", "TASKLOG_RUN", "TASKLOG_TEST_", "TASKLOG_TRAITS",
-    "TASKLOG_WATCHED",
+    "TASKLOG_OPTION_", "TASKLOG_PROGRAM", "TASKLOG_RUN", "TASKLOG_SQL_MEMORY", "TASKLOG_TEST_",
+    "TASKLOG_TRAITS", "TASKLOG_WATCHED",
 )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ import LogFormat
 /// and cells wider than most exceed their column.
 struct TableWriter: RowWriter {
   private static let rowsToMeasure = 1000
+  /// Rows are measured sooner if they are long, since they are kept until then.
+  private static let bytesToMeasure = 16 << 20
   private static let widestCell = 60
   /// Without a terminal: the maximum width that other rows are padded to.
   private static let widestColumn = 200
@@ -28,6 +30,7 @@ struct TableWriter: RowWriter {
   private let terminal: Terminal?
   private var columns: [Column] = []
   private var waiting: [[Cell]] = []
+  private var waitingBytes = 0
   private var isMeasured = false
   /// The indexes of the columns that are shown, and their widths.
   private var shown: [Int] = []
@@ -60,7 +63,8 @@ struct TableWriter: RowWriter {
       write(withoutDay(cells))
     } else {
       waiting.append(cells)
-      if waiting.count == Self.rowsToMeasure { measure() }
+      waitingBytes += cells.reduce(0) { $0 + $1.text.utf8.count }
+      if waiting.count == Self.rowsToMeasure || waitingBytes > Self.bytesToMeasure { measure() }
     }
   }
 

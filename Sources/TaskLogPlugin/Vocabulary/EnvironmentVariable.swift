@@ -47,6 +47,8 @@ package enum EnvironmentVariable: String, CaseIterable, Sendable {
   case amqpUser = "TASKLOG_AMQP_USER"
   /// For a broker whose address has none.
   case amqpPassword = "TASKLOG_AMQP_PASSWORD"
+  /// The memory that a user's SQL may take.
+  case sqlMemory = "TASKLOG_SQL_MEMORY"
   /// The traits of a build.
   case traits = "TASKLOG_TRAITS"
   /// The library that the Python package loads.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import Glibc
 import LogFormat
 import LogMaintenance
 import Querying
@@ -126,11 +127,25 @@ struct QueryCommand: ParsableCommand {
     }
     let path = logSet.parts[0].path
     let seconds = timeout ?? 60
+    SQLMemory.limitProcess()
     try format.write {
       try EventQueries.sql(
         sql, path: path, parameters: parameters, timeoutSeconds: seconds > 0 ? seconds : nil,
-        limit: output.limit, to: &$0)
+        limit: output.limit, begin: Self.endIfStuck, to: &$0)
     }
+  }
+
+  /// Ends the program if the time is over and SQL is in a function that does not end.
+  private static func endIfStuck(_ limit: StatementLimit) {
+    guard let seconds = limit.seconds else { return }
+    let thread = ParallelThread.start {
+      limit.waitUntilStuck()
+      Console.warn(UserSQLError.tookTooLong(seconds: seconds).description)
+      ScratchFolder.removeAll()
+      // Not with `exit`: what it calls belongs to the thread that is stuck.
+      _exit(Failure.runCode)
+    }
+    if let thread { pthread_detach(thread) }
   }
 
   /// Parses `name=value`; a value that reads as a number becomes one.

@@ -43,8 +43,9 @@ _SETTING_PRAGMAS = {
 _STEPS = 10_000
 #: A year, in seconds.
 _LONGEST = 365 * 86_400.0
-#: The numbers of SQLite's limits, which Python has names for from 3.11 on.
-_LIMIT_EXPR_DEPTH, _LIMIT_ATTACHED = 3, 7
+#: SQLite's limits of statements, by their numbers, which Python has names for from 3.11 on: the
+#: length of SQL, the depth of expressions, compound SELECTs, operations, ATTACH, patterns of LIKE.
+_LIMITS = {1: 1_000_000, 3: 200, 4: 100, 5: 250_000, 7: 0, 8: 1_000}
 
 
 class _Limit:
@@ -171,8 +172,8 @@ class Query:
                 connection.execute(f"SELECT 1 FROM {table}").fetchall()
         self._limit.watch(connection)
         if hasattr(connection, "setlimit"):
-            connection.setlimit(_LIMIT_ATTACHED, 0)
-            connection.setlimit(_LIMIT_EXPR_DEPTH, 200)
+            for limit, value in _LIMITS.items():
+                connection.setlimit(limit, value)
         connection.set_authorizer(_authorize)
 
     def _copied(self) -> sqlite3.Connection:
