@@ -44,13 +44,17 @@ package enum EventQueries {
     _ runs: [[RunSegment]], ofSeveral: Bool, to writer: inout any RowWriter
   ) throws {
     writer.start(runColumns)
+    var origins: [ObjectIdentifier: [Int64: RunOrigin]] = [:]
     for (index, parts) in runs.enumerated() {
       guard let run = parts.whole else { continue }
       let totals = try parts.totals()
-      let seconds = run.ended.map { Double($0 &- run.started) / 1e9 }
+      let seconds = run.ended.map { Double($0 - run.started) / 1e9 }
       let number = ofSeveral ? Int64(index + 1) : run.number
       // The last segment has the labels that were added later.
-      let origin = try parts[parts.count - 1].reader.origin(of: parts[parts.count - 1].run)
+      let last = parts[parts.count - 1]
+      let known = try origins[ObjectIdentifier(last.reader)] ?? last.reader.origins()
+      origins[ObjectIdentifier(last.reader)] = known
+      let origin = known[last.run.number] ?? RunOrigin()
       func optional(_ text: String?) -> SQLiteValue { text.map { .text($0) } ?? .null }
       writer.row([
         .integer(number), .text(run.id), .text("\(run.engine) \(run.engineVersion)"),

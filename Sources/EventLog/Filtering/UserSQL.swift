@@ -190,7 +190,7 @@ public enum UserSQLError: Error, Sendable, CustomStringConvertible {
     case .unusedParameter(let name): "SQL: -p \(name): there is no :\(name) in it"
     case .interrupted: "SQL: stopped before its end"
     case .tookTooLong(let seconds):
-      "SQL: stopped after \(seconds.description.hasSuffix(".0") ? String(Int(seconds)) : String(seconds)) "
+      "SQL: stopped after \(seconds.description.hasSuffix(".0") ? String(Int(saturating: seconds)) : String(seconds)) "
         + "seconds; --timeout gives it longer, 0 any time"
     }
   }

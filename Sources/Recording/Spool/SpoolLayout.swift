@@ -1,5 +1,6 @@
 import CSupport
 import Glibc
+import LogFormat
 
 // The spool: where events are from the moment their hook returns until they are in the log.
 //
@@ -95,7 +96,7 @@ struct Mapping {
   ///
   /// - Throws: `SpoolError`.
   static func existing(_ path: String) throws(SpoolError) -> Mapping? {
-    let descriptor = open(path, O_RDWR | O_CLOEXEC)
+    let descriptor = RegularFile.open(path, O_RDWR)
     guard descriptor >= 0 else { throw SpoolError(path, errno) }
     defer { close(descriptor) }
     var status = stat()
