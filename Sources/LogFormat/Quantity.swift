@@ -11,7 +11,7 @@ package enum Quantity {
   /// Bytes of `500MB`, `2 GiB`, `1024`; `nil` if the text is not a size.
   package static func bytes(_ text: String) -> Int? {
     guard let value = value(text, sizes), value < 1e18 else { return nil }
-    return Int(value)
+    return Int(saturating: value)
   }
 
   /// Seconds of `500ms`, `1.5 h`, `7d`, and plain seconds; `nil` if the text is not a duration.

@@ -117,7 +117,8 @@ package enum Files {
 
   /// - Throws: `LoadingError`.
   static func read(_ path: String, displayName name: String) throws(LoadingError) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // A named pipe would block.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       throw .unreadable(path: name, reason: String(cString: strerror(errno)))
     }

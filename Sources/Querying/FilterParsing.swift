@@ -131,7 +131,7 @@ package enum FilterParsing {
       }
     guard let seconds, let count = Double(text.dropFirst().dropLast()), count >= 0, count < 1e6
     else { return nil }
-    return now - Int64(count * seconds * 1e9)
+    return now - Int64(saturating: count * seconds * 1e9)
   }
 
   /// Parses `2026-01-31`, `2026-01-31T12:00`, `2026-01-31 12:00:00.5Z`, `2026-01-31T12:00+01:00`.

@@ -173,8 +173,8 @@ public final class Recorder: RecordingPlugin {
         writer: writer, run: run, header: header, spool: spool, lock: lock,
         settings: .init(
           pauseMicroseconds: options.pauseMicroseconds,
-          syncNanoseconds: Int64(options.syncSeconds * 1e9),
-          closeNanoseconds: Int64(options.closeSeconds * 1e9),
+          syncNanoseconds: Int64(saturating: options.syncSeconds * 1e9),
+          closeNanoseconds: Int64(saturating: options.closeSeconds * 1e9),
           rotation: options.rotation(template), problem: options.problem))
       let (id, path) = (header.id, log)
       let delivery = deliverySettings.map { Delivery($0, run: id, log: path) }
@@ -291,7 +291,7 @@ public final class Recorder: RecordingPlugin {
   /// - Returns: whether this happened within the timeout.
   public func flush(timeoutSeconds: Double) -> Bool {
     guard recorder != nil || publisher != nil, generation == tl_generation() else { return false }
-    let deadline = SpoolThread.now() + Int64(max(0, min(timeoutSeconds, 1e6)) * 1e9)
+    let deadline = SpoolThread.now() + Int64(saturating: max(0, min(timeoutSeconds, 1e6)) * 1e9)
     func flush(_ consumer: (any SpoolConsumer)?) -> Bool {
       consumer?.flush(timeoutSeconds: Double(deadline - SpoolThread.now()) / 1e9) ?? true
     }

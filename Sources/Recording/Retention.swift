@@ -67,17 +67,17 @@ final class Retention: @unchecked Sendable {
   /// Waits until nothing is being removed any more. What takes longer can be interrupted, and the next
   /// recorder or `prune` completes it.
   func finish(within seconds: Double) {
-    let deadline = SpoolThread.now() + Int64(seconds * 1e9)
+    let deadline = SpoolThread.now() + Int64(saturating: seconds * 1e9)
     while !hasEnded.load(ordering: .acquiring), SpoolThread.now() < deadline { usleep(5_000) }
   }
 
   private func work() {
-    var next = SpoolThread.now() + Int64(Self.intervalSeconds * 1e9)
+    var next = SpoolThread.now() + Int64(saturating: Self.intervalSeconds * 1e9)
     while !isStopping.load(ordering: .relaxed) {
       let isRequested = isRequested.exchange(false, ordering: .relaxed)
       if isRequested || SpoolThread.now() >= next {
         apply()
-        next = SpoolThread.now() + Int64(Self.intervalSeconds * 1e9)
+        next = SpoolThread.now() + Int64(saturating: Self.intervalSeconds * 1e9)
       } else {
         usleep(Self.pollMicroseconds)
       }
@@ -92,7 +92,7 @@ final class Retention: @unchecked Sendable {
     defer { close(folder) }
     guard flock(folder, LOCK_EX | LOCK_NB) == 0 else { return }
     var policy = RetentionPolicy()
-    policy.endedBefore = rules.seconds.map { Clock.now() - Int64($0 * 1e9) }
+    policy.endedBefore = rules.seconds.map { Clock.now() - Int64(saturating: $0 * 1e9) }
     policy.maximumBytes = rules.bytes
     do {
       var progress = LogRetention.Progress()

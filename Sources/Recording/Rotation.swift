@@ -45,7 +45,8 @@ extension Recorder.Options {
   func rotation(_ template: String) -> Rotation? {
     guard rotateBytes != nil || rotateSeconds != nil else { return nil }
     return Rotation(
-      template: template, bytes: rotateBytes, nanoseconds: rotateSeconds.map { Int64($0 * 1e9) })
+      template: template, bytes: rotateBytes,
+      nanoseconds: rotateSeconds.map { Int64(saturating: $0 * 1e9) })
   }
 }
 

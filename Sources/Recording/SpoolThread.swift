@@ -64,7 +64,7 @@ final class SpoolThread: @unchecked Sendable {
   /// Waits until everything before a position has been drained.
   func flush(to end: SpoolPosition, timeoutSeconds: Double) -> Bool {
     wanted.max(end.word, ordering: .relaxed)
-    let deadline = Self.now() + Int64(max(0, min(timeoutSeconds, 1e6)) * 1e9)
+    let deadline = Self.now() + Int64(saturating: max(0, min(timeoutSeconds, 1e6)) * 1e9)
     while committed.load(ordering: .acquiring) < end.word {
       guard Self.now() < deadline, !isStopping else { return false }
       usleep(1000)

@@ -19,6 +19,6 @@ struct Pacer {
     // Times from a log may be absurd.
     let (after, hasOverflown) = time.subtractingReportingOverflow(first)
     guard !hasOverflown, after > 0 else { return 0 }
-    return Int64(min(Double(after) / speed, 1e18))
+    return Int64(saturating: min(Double(after) / speed, 1e18))
   }
 }

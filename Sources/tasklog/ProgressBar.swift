@@ -34,17 +34,18 @@ struct ProgressBar {
 
   static func text(_ count: Int64, of total: Int64?, _ noun: String, _ seconds: Double) -> String {
     let rate = seconds > 0 ? Double(count) / seconds : 0
-    guard let total else { return "\(count) \(noun)  \(Int(rate)) \(noun)/s" }
+    guard let total else { return "\(count) \(noun)  \(Int(saturating: rate)) \(noun)/s" }
     let share = total > 0 ? min(1, Double(count) / Double(total)) : 0
-    let filled = Int(share * Double(width))
+    let filled = Int(saturating: share * Double(width))
     let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled)
     let remaining = rate > 0 ? Double(max(0, total - count)) / rate : 0
-    return "[\(bar)] \(Int(share * 100)) %  \(Int(rate)) \(noun)/s  \(duration(remaining)) left"
+    return
+      "[\(bar)] \(Int(saturating: share * 100)) %  \(Int(saturating: rate)) \(noun)/s  \(duration(remaining)) left"
   }
 
   /// `45 s`, `3 min 20 s`, `2 h 5 min`.
   private static func duration(_ seconds: Double) -> String {
-    let seconds = Int(min(seconds, 1e9))
+    let seconds = Int(saturating: min(seconds, 1e9))
     switch seconds {
     case ..<60: return "\(seconds) s"
     case ..<3600: return "\(seconds / 60) min \(seconds % 60) s"

@@ -1,3 +1,8 @@
+import Querying
+
+/// A report for people, not a plugin's.
+typealias Report = Querying.Report
+
 /// Collects written text.
 final class Output {
   private var bytes: [UInt8] = []

@@ -71,12 +71,20 @@ package enum LogFile {
     if status.st_size == 0, WALPolicy.size(of: path) == 0 { throw LogError.empty(path: path) }
   }
 
-  /// Opening a pipe would block.
+  /// Opening a named pipe would block.
   private static func checkIsFile(_ status: stat, _ path: String) throws {
     switch status.st_mode & S_IFMT {
-    case S_IFREG: return
+    case S_IFREG: break
     case S_IFDIR: throw LogError.isFolder(path: path)
     default: throw LogError.notADatabase(path: path)
+    }
+    // SQLite opens those next to it, too.
+    for suffix in ["-wal", "-shm", "-journal"] {
+      var companion = stat()
+      guard stat(path + suffix, &companion) == 0, companion.st_mode & S_IFMT != S_IFREG else {
+        continue
+      }
+      throw LogError.unreadable(path: path + suffix, reason: "not a regular file")
     }
   }
 
@@ -85,7 +93,7 @@ package enum LogFile {
   /// https://sqlite.org/fileformat2.html#file_format_version_numbers
   private static func hasLostWAL(_ path: String) -> Bool {
     guard WALPolicy.size(of: path) == 0 else { return false }
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = RegularFile.open(path)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
     return withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { header in

@@ -209,7 +209,7 @@ public enum UserSQLError: Error, Sendable, CustomStringConvertible {
       "SQL: takes more than \(Quantity.text(bytes: SQLMemory.bytes)) of memory; "
         + "TASKLOG_SQL_MEMORY=\(Self.more) allows more"
     case .tookTooLong(let seconds):
-      "SQL: stopped after \(seconds.description.hasSuffix(".0") ? String(Int(seconds)) : String(seconds)) "
+      "SQL: stopped after \(seconds.description.hasSuffix(".0") ? String(Int(saturating: seconds)) : String(seconds)) "
         + "seconds; --timeout gives it longer, 0 any time"
     }
   }

@@ -64,6 +64,11 @@ package struct Gap: Sendable {
   /// The times of the source's events just before and after it, if there are any.
   package var before: Int64?
   package var after: Int64?
+
+  /// Whether another gap of its source is between the same two events, and was found with it.
+  package func isBesides(_ other: Gap) -> Bool {
+    (time, before, after, reason) == (other.time, other.before, other.after, other.reason)
+  }
 }
 
 extension LogReader {

@@ -189,9 +189,12 @@ public final class LogReader {
     }
   }
 
-  /// The keys of a run. If its events are a contiguous range, the index on the key alone is enough.
+  /// The keys of a run. If its events are a contiguous range, the index on the key alone is enough;
+  /// but that is of all runs.
   private func taskCount(of run: RunInfo) throws -> Int64 {
     guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
+    let length = try connection.integer("SELECT max(seq) FROM event") ?? 0
+    if (last - first) * 16 < length { return try taskCount(bySourcesOf: run) }
     let others = try connection.integer(
       """
       SELECT count(*) FROM run
@@ -200,13 +203,7 @@ public final class LogReader {
     guard others == 0,
       let lowest = try connection.integer("SELECT min(key) FROM event WHERE key IS NOT NULL"),
       let highest = try connection.integer("SELECT max(key) FROM event WHERE key IS NOT NULL")
-    else {
-      return try connection.integer(
-        """
-        SELECT count(DISTINCT key) FROM event
-        WHERE key IS NOT NULL AND source IN (SELECT id FROM source WHERE run = \(run.number))
-        """) ?? 0
-    }
+    else { return try taskCount(bySourcesOf: run) }
     let scan = ParallelScan<Int64>(
       """
       SELECT count(DISTINCT key) FROM event
@@ -219,6 +216,14 @@ public final class LogReader {
       count += $0
     }
     return count
+  }
+
+  private func taskCount(bySourcesOf run: RunInfo) throws -> Int64 {
+    try connection.integer(
+      """
+      SELECT count(DISTINCT event.key) FROM source CROSS JOIN event ON event.source = source.id
+      WHERE source.run = \(run.number)
+      """) ?? 0
   }
 
   /// The sources of a run, in the order in which they were added.

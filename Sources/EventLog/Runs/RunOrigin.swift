@@ -9,20 +9,53 @@ package struct RunOrigin: Equatable {
   package var host: String?
   package var user: String?
   package var gitRevision: String?
+
+  package init(
+    labels: String? = nil, host: String? = nil, user: String? = nil, gitRevision: String? = nil
+  ) {
+    self.labels = labels
+    self.host = host
+    self.user = user
+    self.gitRevision = gitRevision
+  }
 }
 
 extension LogReader {
+  /// The origins of all runs, by their numbers; all at once, because the labels of one run take
+  /// almost as long as those of all of them.
+  ///
   /// - Throws: `LogError`.
-  package func origin(of run: RunInfo) throws -> RunOrigin {
+  package func origins() throws -> [Int64: RunOrigin] {
     try translating {
       let select = try connection.prepare(
         """
-        SELECT nullif(labels, '{}'), host, user, git_revision FROM runs WHERE run = \(run.number)
+        SELECT runs.run, nullif(labelled.labels, '{}'), host, user, git_revision
+        FROM runs LEFT JOIN (
+          SELECT run, json_group_object(name, value) AS labels FROM labels GROUP BY run
+        ) AS labelled ON labelled.run = runs.run
         """)
-      guard try select.step() else { return RunOrigin() }
-      return RunOrigin(
-        labels: select.optionalText(0), host: select.optionalText(1),
-        user: select.optionalText(2), gitRevision: select.optionalText(3))
+      var origins: [Int64: RunOrigin] = [:]
+      while try select.step() {
+        origins[select.integer(0)] = RunOrigin(
+          labels: select.optionalText(1), host: select.optionalText(2),
+          user: select.optionalText(3), gitRevision: select.optionalText(4))
+      }
+      return origins
     }
+  }
+}
+
+/// The origins of runs of several logs, each of which is asked once.
+package struct RunOrigins {
+  private var known: [ObjectIdentifier: [Int64: RunOrigin]] = [:]
+
+  package init() {}
+
+  /// - Throws: `LogError`.
+  package mutating func origin(of segment: RunSegment) throws -> RunOrigin {
+    let reader = ObjectIdentifier(segment.reader)
+    let origins = try known[reader] ?? segment.reader.origins()
+    known[reader] = origins
+    return origins[segment.run.number] ?? RunOrigin()
   }
 }

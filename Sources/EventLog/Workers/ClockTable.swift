@@ -101,6 +101,6 @@ final class ClockTable {
 
   private static func nanoseconds(_ seconds: Double?) -> Int64? {
     guard let seconds, abs(seconds * 1e9) < largest else { return nil }
-    return Int64((seconds * 1e9).rounded())
+    return Int64(saturating: (seconds * 1e9).rounded())
   }
 }

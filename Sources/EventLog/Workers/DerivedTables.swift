@@ -78,7 +78,7 @@ package final class DerivedTables {
     case "setup" where !row.isScheduler: try lives.setUp(row)
     case "teardown" where !row.isScheduler:
       let offset = try clocks.offset(ofSource: row.source)
-      try lives.tearDown(row, at: row.time &+ offset)
+      try lives.tearDown(row, at: row.time + offset)
     case "stimulus" where !row.isScheduler: try clocks.take(row)
     case "stimulus", "logEvent": try move(row)
     default: break

@@ -196,7 +196,9 @@ extension EndEvidence {
     guard let last = memory.last else { return "" }
     let limit = memoryLimit > 0 ? " of \(Self.mebibytes(memoryLimit))" : ""
     let growing =
-      growth.map { $0 >= 1_048_576 ? ", growing by \(Self.mebibytes(Int64($0)))/s" : "" } ?? ""
+      growth.map {
+        $0 >= 1_048_576 ? ", growing by \(Self.mebibytes(Int64(saturating: $0)))/s" : ""
+      } ?? ""
     return "; its memory was last \(Self.mebibytes(last.bytes))\(limit)\(growing)"
   }
 
@@ -206,7 +208,8 @@ extension EndEvidence {
 
   static func short(_ number: Double) -> String {
     let tenths = (number * 10).rounded() / 10
-    return tenths == tenths.rounded() && abs(tenths) < 1e15 ? "\(Int64(tenths))" : "\(tenths)"
+    return tenths == tenths.rounded() && abs(tenths) < 1e15
+      ? "\(Int64(saturating: tenths))" : "\(tenths)"
   }
 
   /// SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS.

@@ -79,7 +79,7 @@ package struct ManagerJoin {
     _ time: Int64, _ effect: ManagerEffect, _ worker: IdentifiedWorker
   ) -> Double? {
     guard let left = worker.left else { return nil }
-    let silent = worker.lastSeen ?? max(left &- Self.mostSilence, worker.joined ?? .min)
+    let silent = worker.lastSeen ?? max(left - Self.mostSilence, worker.joined ?? .min)
     let seen = min(silent, left)
     if let joined = worker.joined, Double(time) < Double(joined) - Self.slack { return nil }
     let before = Double(seen) - Double(time)

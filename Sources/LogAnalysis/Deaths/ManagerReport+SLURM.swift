@@ -31,7 +31,7 @@ extension ManagerReport {
   /// What the word for the state leaves out.
   private static func details(_ job: Value, _ reason: String) -> String? {
     switch reason {
-    case "TIMEOUT": number(job["time"]?["limit"]).map { "limit \(Int64($0)) min" }
+    case "TIMEOUT": number(job["time"]?["limit"]).map { "limit \(Int64(saturating: $0)) min" }
     case "CANCELLED":
       (text(job["kill_request_user"]) ?? text(job["state"]?["kill_request_user"])).map {
         "by \($0)"
@@ -68,9 +68,9 @@ extension ManagerReport {
     let signal = code?["signal"]
     let found = number(signal?["id"]) ?? number(signal?["signal_id"])
     return (
-      number(code?["return_code"]).map { Int64($0) },
+      number(code?["return_code"]).map { Int64(saturating: $0) },
       // 125 stands for memory that ran out.
-      found.flatMap { $0 > 0 && $0 < 65 ? Int64($0) : nil }
+      found.flatMap { $0 > 0 && $0 < 65 ? Int64(saturating: $0) : nil }
     )
   }
 
@@ -86,6 +86,6 @@ extension ManagerReport {
   }
 
   private static func name(_ value: Value) -> String? {
-    value.string ?? number(value).map { String(Int64($0)) }
+    value.string ?? number(value).map { String(Int64(saturating: $0)) }
   }
 }

@@ -157,6 +157,6 @@ extension ManagerReport {
 
   static func seconds(_ number: Double) -> Int64? {
     guard number.isFinite, number > 0, number < 9e9 else { return nil }
-    return Int64(number * 1e9)
+    return Int64(saturating: number * 1e9)
   }
 }

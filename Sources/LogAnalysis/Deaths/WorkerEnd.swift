@@ -47,7 +47,7 @@ extension WorkerEnd {
       case .lostForgotten: break
       case .forgotten: try forgotten.add(reader.keys.element(effect.key)?.text, atMost: most)
       }
-      lostBytes &+= effect.bytes ?? 0
+      lostBytes += effect.bytes ?? 0
     }
   }
 }

@@ -193,8 +193,8 @@ private struct PathWalk {
 
   /// The phases with their shares, rounded as in the view.
   func shared(_ phases: [PathPhase]) throws -> [PathPhase] {
-    let lengths = phases.map { PathMoments.both($0.start, $0.stop, { $1 &- $0 }) }
-    let total = lengths.reduce(Int64(0)) { $0 &+ ($1 ?? 0) }
+    let lengths = phases.map { PathMoments.both($0.start, $0.stop, { $1 - $0 }) }
+    let total = lengths.reduce(Int64(0)) { $0 + ($1 ?? 0) }
     let select = try reader.connection.prepare("SELECT round(? * 1.0 / nullif(?, 0), 4)")
     return try zip(phases, lengths).map { phase, length in
       defer { select.reset() }

@@ -40,7 +40,8 @@ package struct RunProfile: Sendable {
     guard !unsent.isEmpty else { return nil }
     let seconds = unsent.reduce(0) { $0 + $1.seconds }
     let workers = unsent.count == 1 ? "1 worker" : "\(unsent.count) workers"
-    return "\(workers) ended before the last \(Int64(seconds.rounded())) s of profile were sent: "
+    return
+      "\(workers) ended before the last \(Int64(saturating: seconds.rounded())) s of profile were sent: "
       + unsent.prefix(5).map(\.worker).joined(separator: ", ")
       + (unsent.count > 5 ? ", …" : "")
   }

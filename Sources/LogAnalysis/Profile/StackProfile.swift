@@ -30,7 +30,7 @@ package struct StackProfile: Sendable, Equatable {
   package init() {}
 
   /// Adds samples without a stack, or whose stack is added with `add(_:calledBy:samples:)`.
-  package mutating func add(samples: Int64) { self.samples &+= samples }
+  package mutating func add(samples: Int64) { self.samples += samples }
 
   /// Adds samples in which a function was on the stack, and returns its node.
   @discardableResult
@@ -44,7 +44,7 @@ package struct StackProfile: Sendable, Equatable {
       frameIndexes[frame] = index
     }
     if let node = nodeIndexes[[caller, index]] {
-      nodes[node].samples &+= samples
+      nodes[node].samples += samples
       return node
     }
     nodes.append(Node(caller: caller, frame: index, samples: samples))
@@ -67,13 +67,13 @@ package struct StackProfile: Sendable, Equatable {
   /// By node: the samples in which it was at the end of the stack.
   package var ownSamples: [Int64] {
     var own = nodes.map(\.samples)
-    for node in nodes where node.caller >= 0 { own[node.caller] &-= node.samples }
+    for node in nodes where node.caller >= 0 { own[node.caller] -= node.samples }
     return own.map { max(0, $0) }
   }
 
   /// The samples of which no function is known.
   package var functionless: Int64 {
-    max(0, nodes.reduce(samples) { $1.caller < 0 ? $0 &- $1.samples : $0 })
+    max(0, nodes.reduce(samples) { $1.caller < 0 ? $0 - $1.samples : $0 })
   }
 
   /// The functions with the samples in which they were at the end of the stack, and on it at all. A
@@ -83,10 +83,10 @@ package struct StackProfile: Sendable, Equatable {
     var (own, all) = ([Int64](repeating: 0, count: frames.count), [Int64]())
     all = own
     for (index, node) in nodes.enumerated() {
-      own[node.frame] &+= ownSamples[index]
+      own[node.frame] += ownSamples[index]
       var caller = node.caller
       while caller >= 0, nodes[caller].frame != node.frame { caller = nodes[caller].caller }
-      if caller < 0 { all[node.frame] &+= node.samples }
+      if caller < 0 { all[node.frame] += node.samples }
     }
     return frames.indices.map { (frames[$0], own[$0], all[$0]) }.sorted {
       ($1.own, $1.all, $0.frame.name, $0.frame.file, $0.frame.line) < (

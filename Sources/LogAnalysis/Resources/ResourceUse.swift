@@ -78,7 +78,7 @@ extension LogReader {
     if isOverTime {
       let window = scope?.window ?? TimeWindow()
       let part = window.part(run.started, last) ?? (run.started, last)
-      use.width = ResourceUse.width(of: part.stop &- part.start)
+      use.width = ResourceUse.width(of: part.stop - part.start)
     }
     var places: [Int64: [Int: Int]] = [:]
     try forEachSample(of: run, in: scope) { sample in

@@ -59,7 +59,7 @@ private struct ScopeResolver {
 
   private static func part(_ window: TimeWindow, _ start: Int64, _ stop: Int64) -> Double {
     guard window.start <= window.stop, let part = window.part(start, stop) else { return 0 }
-    return stop > start ? Double(part.stop &- part.start) / Double(stop &- start) : 1
+    return stop > start ? Double(part.stop - part.start) / Double(stop - start) : 1
   }
 
   /// The time of a bound by the scheduler's clock.

@@ -136,9 +136,9 @@ package struct TimeWindow: Sendable {
   /// a clock that was set back is either in or out.
   @inline(__always)
   package func duration(_ from: Int64, _ to: Int64) -> Int64? {
-    guard from <= to else { return contains(from) ? to &- from : nil }
+    guard from <= to else { return contains(from) ? to - from : nil }
     guard overlaps(from, to) else { return nil }
-    return min(to, stop) &- max(from, start)
+    return min(to, stop) - max(from, start)
   }
 
   /// The part of an interval that is within; `nil` if none of it is.

@@ -107,7 +107,7 @@ struct WorkerScan {
     guard let place else { return }
     if hasSucceeded {
       figures[place].row.tasks += 1
-      figures[place].row.nbytes &+= nbytes
+      figures[place].row.nbytes += nbytes
     } else {
       figures[place].row.failed += 1
     }
@@ -115,7 +115,7 @@ struct WorkerScan {
 
   /// Adds the time for which a worker had a task to do.
   mutating func addAssigned(_ place: Int, _ nanoseconds: Int64) {
-    figures[place].given &+= nanoseconds
+    figures[place].given += nanoseconds
   }
 
   /// The rows in the order in which the workers joined.
@@ -130,7 +130,7 @@ struct WorkerScan {
         guard let start, window.overlaps(start, row.left ?? end) else { return nil }
       }
       let present = start.map {
-        scope?.window.duration($0, row.left ?? end) ?? (row.left ?? end) &- $0
+        scope?.window.duration($0, row.left ?? end) ?? (row.left ?? end) - $0
       }
       if let present, present != 0 {
         let life = Double(present)

@@ -75,7 +75,7 @@ package struct Durations {
   package var count: Int { small.count + others.count }
 
   package mutating func add(_ nanoseconds: Int64) {
-    total &+= nanoseconds
+    total += nanoseconds
     if let value = UInt32(exactly: nanoseconds) {
       small.append(value)
     } else {

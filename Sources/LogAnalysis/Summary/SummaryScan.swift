@@ -183,7 +183,7 @@ struct SummaryScan {
   /// The part of an interval that counts; `nil` if none does.
   @inline(__always)
   private func duration(_ start: Int64, _ stop: Int64) -> Int64? {
-    scope == nil ? stop &- start : scope?.window.duration(start, stop)
+    scope == nil ? stop - start : scope?.window.duration(start, stop)
   }
 
   private mutating func move(before seq: Int64) throws {

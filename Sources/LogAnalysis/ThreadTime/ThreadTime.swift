@@ -109,7 +109,7 @@ package struct ThreadTime: Sendable {
     package var rows: [String?: Split] = [:]
 
     mutating func add(_ name: String?, _ kind: Class, _ nanoseconds: Int64) {
-      rows[name, default: Split()][kind] &+= nanoseconds
+      rows[name, default: Split()][kind] += nanoseconds
     }
 
     /// The rows with the most time first; no task comes last.

@@ -186,7 +186,7 @@ struct ThreadTimeScan {
       if kind == .disk, run.engine == "dask", let source = lives.lives[worker].source,
         let offset = clocks.last(ofSource: source)?.offset
       {
-        (start, stop) = (start &+ offset, stop &+ offset)
+        (start, stop) = (start + offset, stop + offset)
       }
       guard start < stop else { continue }
       if kind == .computing {
@@ -209,7 +209,7 @@ struct ThreadTimeScan {
       input.workers[worker].work.append(.init(start, stop, .lock, task: task, lock: wait.lock))
       if let prefix = tasks.tasks[task].prefix {
         lockWaits[worker, default: [:]][prefix, default: []].append(
-          .init(taskEnd: interval.stop, seconds: Double(stop &- start) / 1e9))
+          .init(taskEnd: interval.stop, seconds: Double(stop - start) / 1e9))
       }
     }
     for part in interval.without(waited.map(\.interval)) {

@@ -24,10 +24,10 @@ package struct ThreadTimeSweep {
     let stop = present.map(\.stop).max() ?? 0
     let count = Int64(max(1, input.intervalCount))
     result.start = start
-    result.width = max(1, (stop &- start &+ count &- 1) / count)
+    result.width = max(1, (stop - start + count - 1) / count)
     result.intervals = Array(
       repeating: ThreadTime.Split(),
-      count: Int(max(0, stop &- start &+ result.width &- 1) / result.width))
+      count: Int(max(0, stop - start + result.width - 1) / result.width))
     idle = IdleClasses(input)
   }
 
@@ -42,7 +42,7 @@ package struct ThreadTimeSweep {
   private mutating func add(_ worker: ThreadTimeInput.Worker) {
     guard worker.threads > 0 else { return }
     let present = worker.present.compactMap { $0.part(of: input.window) }.merged()
-    result.total &+= worker.threads &* present.reduce(0) { $0 &+ ($1.stop &- $1.start) }
+    result.total += worker.threads * present.reduce(0) { $0 + ($1.stop - $1.start) }
     var boundaries: [(time: Int64, isStart: Bool, change: Change)] = []
     func bound(_ intervals: [Interval], _ change: Change) {
       for interval in intervals where interval.start < interval.stop {
@@ -111,16 +111,16 @@ package struct ThreadTimeSweep {
     while time < stop {
       // A damaged log may have any times.
       let last = max(0, result.intervals.count - 1)
-      let index = min(last, max(0, Int((time &- result.start) / result.width)))
-      let (edge, isPast) = result.start.addingReportingOverflow(Int64(index + 1) &* result.width)
+      let index = min(last, max(0, Int((time - result.start) / result.width)))
+      let (edge, isPast) = result.start.addingReportingOverflow(Int64(index + 1) * result.width)
       let end = isPast || edge <= time ? stop : min(stop, edge)
       for place in busy { add(worker, worker.work[place], index, time, end) }
       if idleCount > 0 {
         if let first {
-          add(first, nil, worker, index, idleCount &* (end &- time))
+          add(first, nil, worker, index, idleCount * (end - time))
         } else {
           for (kind, nanoseconds) in idle.times(time, end) where nanoseconds > 0 {
-            add(kind, nil, worker, index, idleCount &* nanoseconds)
+            add(kind, nil, worker, index, idleCount * nanoseconds)
           }
         }
       }
@@ -132,7 +132,7 @@ package struct ThreadTimeSweep {
     _ worker: ThreadTimeInput.Worker, _ work: ThreadTimeInput.Work, _ index: Int,
     _ start: Int64, _ stop: Int64
   ) {
-    let (task, nanoseconds) = (input.tasks[work.task], stop &- start)
+    let (task, nanoseconds) = (input.tasks[work.task], stop - start)
     guard work.kind == .computing, let share = task.prefix.flatMap({ worker.cpuShares[$0] }) else {
       return add(work.kind, task, worker, index, nanoseconds, lock: work.lock)
     }
@@ -150,14 +150,14 @@ package struct ThreadTimeSweep {
     _ nanoseconds: Int64, lock: String? = nil
   ) {
     guard nanoseconds > 0, !input.selectsTasks || task?.isSelected == true else { return }
-    result.split[kind] &+= nanoseconds
+    result.split[kind] += nanoseconds
     result.prefixes.add(task?.prefix, kind, nanoseconds)
     result.clients.add(task?.client, kind, nanoseconds)
     result.spans.add(task?.span, kind, nanoseconds)
     result.workers.add(worker.name, kind, nanoseconds)
     result.locks.add(lock, kind, nanoseconds)
     guard result.intervals.indices.contains(index) else { return }
-    result.intervals[index][kind] &+= nanoseconds
+    result.intervals[index][kind] += nanoseconds
   }
 }
 

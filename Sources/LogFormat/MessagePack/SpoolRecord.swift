@@ -225,7 +225,8 @@ extension MessagePackReader {
       throw MessagePackError(offset: start, reason: "no time")
     }
     let whole = seconds.rounded(.down)
-    return Int64(whole) * 1_000_000_000 + Int64(((seconds - whole) * 1e9).rounded())
+    return Int64(saturating: whole) * 1_000_000_000
+      + Int64(saturating: ((seconds - whole) * 1e9).rounded())
   }
 
   package mutating func key() throws(MessagePackError) -> Key {

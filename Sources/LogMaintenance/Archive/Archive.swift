@@ -76,7 +76,10 @@ package struct Archive {
 
   private static func entries(_ path: String) throws -> [RunEntry] {
     let reader = try LogReader(path: path)
-    return try reader.runs().compactMap { try RunEntry([RunSegment(reader: reader, run: $0)]) }
+    var origins = RunOrigins()
+    return try reader.runs().compactMap {
+      try RunEntry([RunSegment(reader: reader, run: $0)], &origins)
+    }
   }
 
   /// What each log has, read with all processors, in the order of the paths.
@@ -133,7 +136,8 @@ package struct Archive {
         let reader = try LogReader(path: path)
         return try reader.runs().first { $0.id == id }.map { RunSegment(reader: reader, run: $0) }
       }.sorted { ($0.run.started, $0.reader.path) < ($1.run.started, $1.reader.path) }
-      if let whole = try RunEntry(segments) { runs[place].entry = whole }
+      var origins = RunOrigins()
+      if let whole = try RunEntry(segments, &origins) { runs[place].entry = whole }
     } catch let error as LogError {
       unreadable.append(Unreadable(path: runs[place].paths[0], reason: "\(error)"))
     }

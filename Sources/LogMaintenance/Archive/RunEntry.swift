@@ -56,9 +56,12 @@ package struct RunEntry: Sendable, Equatable {
 extension RunEntry {
   /// - Parameters:
   ///   - segments: those of one run, in the order of recording.
+  ///   - origins: those of other runs of the same logs.
   ///   - isSelectable: whether prefixes and failures are read, too.
   /// - Throws: `LogError`.
-  package init?(_ segments: [RunSegment], isSelectable: Bool = true) throws {
+  package init?(
+    _ segments: [RunSegment], _ origins: inout RunOrigins, isSelectable: Bool = true
+  ) throws {
     guard let run = segments.whole, let last = segments.last else { return nil }
     (number, id, engine, engineVersion) = (run.number, run.id, run.engine, run.engineVersion)
     (started, ended, end) = (run.started, run.ended, run.end)
@@ -68,7 +71,7 @@ extension RunEntry {
     missing = totals.missing
     incomplete = Int64(try segments.incompleteWorkers().count)
     // The last segment has the labels that were added later.
-    let origin = try last.reader.origin(of: last.run)
+    let origin = try origins.origin(of: last)
     (host, user, gitRevision) = (origin.host, origin.user, origin.gitRevision)
     (labelText, labels) = (origin.labels, Self.labels(origin.labels))
     places = run.places
@@ -120,7 +123,7 @@ extension LogReader {
   /// The prefixes of the tasks of a run. The keys of a file tell if it has only this run.
   fileprivate func prefixes(of run: RunInfo) throws -> [String] {
     try translating {
-      let isAlone = try connection.integer("SELECT count(*) FROM run") == 1
+      let isAlone = try connection.integer("SELECT count(*) FROM (SELECT 1 FROM run LIMIT 2)") == 1
       let keys = "SELECT key FROM event WHERE source IN (SELECT id FROM source WHERE run = ?)"
       let select = try connection.prepare(
         """

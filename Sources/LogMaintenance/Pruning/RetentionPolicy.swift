@@ -55,7 +55,7 @@ package struct RetentionPolicy: Sendable {
         candidates.append(
           Candidate(
             path: path, run: run, events: events,
-            bytes: Int64(bytes * Double(events) / Double(total))))
+            bytes: Int64(saturating: bytes * Double(events) / Double(total))))
       }
     }
     return candidates

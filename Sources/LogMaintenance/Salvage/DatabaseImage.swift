@@ -18,12 +18,18 @@ package final class DatabaseImage {
 
   /// - Throws: `LogError.unreadable` if the file cannot be opened.
   init(path: String) throws {
-    descriptor = tl_open_file_of_process(path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0)
+    // Opening a named pipe would wait for a writer.
+    descriptor = tl_open_file_of_process(
+      path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0)
     var status = stat()
     guard descriptor >= 0, fstat(descriptor, &status) == 0 else {
       let reason = String(cString: strerror(errno))
       if descriptor >= 0 { tl_close_file_of_process(descriptor) }
       throw LogError.unreadable(path: path, reason: reason)
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      tl_close_file_of_process(descriptor)
+      throw LogError.unreadable(path: path, reason: "not a regular file")
     }
     let header = Self.read(descriptor, at: 0, count: 100)
     wal = WriteAheadLog(path: WALPolicy.wal(of: path))
@@ -36,7 +42,8 @@ package final class DatabaseImage {
     usableSize = pageSize - reserved >= 480 ? pageSize - reserved : pageSize
     // The last page may be truncated.
     let pagesInFile = (Int(status.st_size) + pageSize - 1) / pageSize
-    pageCount = max(pagesInFile, wal?.lastPage ?? 0)
+    // Pages after the end of the file are in the write-ahead log, whatever number it has for the last.
+    pageCount = max(pagesInFile, min(wal?.lastPage ?? 0, pagesInFile + (wal?.pagesHeld ?? 0)))
   }
 
   private static let sizes = (9...16).map { 1 << $0 }
@@ -89,13 +96,14 @@ private final class WriteAheadLog {
   private(set) var lastPage = 0
   private let descriptor: Int32
   private var offsets: [Int: Int] = [:]
+  var pagesHeld: Int { offsets.count }
 
   private static let headerSize = 32
   private static let frameHeaderSize = 24
 
   /// `nil` if there is no such file, or it is empty.
   init?(path: String) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = RegularFile.open(path)
     guard descriptor >= 0 else { return nil }
     let header = DatabaseImage.read(descriptor, at: 0, count: Self.headerSize)
     let magic = Self.number(header, 0)

@@ -6,11 +6,14 @@ import TaskLogPlugin
 /// correct totals and ends.
 struct SalvageMending {
   private let connection: Connection
+  private let insertGap: Statement
   private var result: LogSalvage.Result
 
   init(_ connection: Connection, _ result: LogSalvage.Result) throws {
     self.connection = connection
     self.result = result
+    insertGap = try connection.prepare(
+      "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (?, ?, ?, ?, ?)")
   }
 
   /// - Parameter nextSeq: the number that the damaged file would have assigned next, 0 if it is
@@ -135,30 +138,29 @@ struct SalvageMending {
     while try select.step() {
       let first = select.integer(0)
       if first > next { holes.append((next, first - next)) }
-      next = max(next, first.addingReportingOverflow(select.integer(1)).partialValue)
+      next = max(next, first + select.integer(1))
     }
-    for hole in holes { try addGap(source, hole.first, hole.count) }
+    try addGaps(source, holes)
     // What its totals say and no hole accounts for was last.
     let found =
       try connection.integer("SELECT count(*) FROM event WHERE source = \(source)") ?? 0
     let said =
       try connection.integer("SELECT events FROM source_total WHERE source = \(source)") ?? 0
     let lost = said - found - holes.reduce(0) { $0 + $1.count }
-    if lost > 0 { try addGap(source, next, lost) }
+    if lost > 0 { try addGaps(source, [(next, lost)]) }
   }
 
-  private mutating func addGap(_ source: Int64, _ first: Int64, _ count: Int64) throws {
-    let insert = try connection.prepare(
-      """
-      INSERT INTO gap (source, source_seq, count, time, reason) VALUES (?1, ?2, ?3,
-        coalesce((SELECT max(time) FROM event WHERE source = ?1), 0), ?4)
-      """)
-    try insert.bind(1, source)
-    try insert.bind(2, first)
-    try insert.bind(3, count)
-    try insert.bind(4, LogSalvage.reason)
-    try insert.run()
-    result.missing += count
+  private mutating func addGaps(_ source: Int64, _ gaps: [(first: Int64, count: Int64)]) throws {
+    guard !gaps.isEmpty else { return }
+    let last = try connection.integer("SELECT max(time) FROM event WHERE source = \(source)")
+    for gap in gaps {
+      for (index, number) in [source, gap.first, gap.count, last ?? 0].enumerated() {
+        try insertGap.bind(Int32(index + 1), number)
+      }
+      try insertGap.bind(5, LogSalvage.reason)
+      try insertGap.run()
+      result.missing += gap.count
+    }
   }
 
   private mutating func total(_ run: Int64) throws {
@@ -179,7 +181,7 @@ struct SalvageMending {
         "SELECT id FROM source WHERE run = \(run) ORDER BY kind, id LIMIT 1")
     {
       let last = try LastSourceSeq.value(of: source, in: connection)
-      try addGap(source, last + 1, claimed - found - lost)
+      try addGaps(source, [(last + 1, claimed - found - lost)])
     }
     try connection.execute(
       """

@@ -42,7 +42,7 @@ enum PeopleText {
   /// Times of args are in seconds, with a fraction of a microsecond.
   private static func iso(seconds: Double) -> String {
     guard seconds.magnitude < 9e9 else { return "\(seconds)" }
-    return Timestamp.iso(Int64((seconds * 1e6).rounded()) * 1000)
+    return Timestamp.iso(Int64(saturating: (seconds * 1e6).rounded()) * 1000)
   }
 
   /// A line about columns that a table has no room for; empty if there are none.

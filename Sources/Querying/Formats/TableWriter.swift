@@ -179,7 +179,7 @@ struct TableWriter: RowWriter {
     let millionths = (number.magnitude * 1e6).rounded()
     guard number.magnitude < 1e12, millionths >= 1 || number == 0 else { return number.description }
     guard number.magnitude < 1e-4 else { return ((number * 1e6).rounded() / 1e6).description }
-    var digits = String(Int(millionths))
+    var digits = String(Int(saturating: millionths))
     digits = String(repeating: "0", count: 6 - digits.count) + digits
     while digits.hasSuffix("0"), digits.count > 1 { digits.removeLast() }
     return (number < 0 ? "-0." : "0.") + digits

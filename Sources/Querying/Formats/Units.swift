@@ -17,7 +17,7 @@ package enum Units {
   /// A duration of at least a minute, in its two largest units.
   private static func long(_ seconds: Double) -> String {
     guard seconds < 1e15 else { return "\(seconds) s" }
-    let seconds = Int64(seconds)
+    let seconds = Int64(saturating: seconds)
     func two(_ large: Int64, _ one: String, _ small: Int64, _ other: String) -> String {
       small == 0 ? "\(large) \(one)" : "\(large) \(one) \(small) \(other)"
     }
@@ -100,11 +100,11 @@ package enum Units {
   private static func twoDigits(_ number: Double) -> String {
     let tenths = (number * 10).rounded()
     guard tenths < 100 else { return whole(number) }
-    return "\(Int64(tenths) / 10).\(Int64(tenths) % 10)"
+    return "\(Int64(saturating: tenths) / 10).\(Int64(saturating: tenths) % 10)"
   }
 
   private static func whole(_ number: Double) -> String {
     let rounded = number.rounded()
-    return rounded < 1e18 ? "\(Int64(rounded))" : "\(rounded)"
+    return rounded < 1e18 ? "\(Int64(saturating: rounded))" : "\(rounded)"
   }
 }

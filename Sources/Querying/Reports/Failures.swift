@@ -151,7 +151,7 @@ extension Reports {
             try emit([
               .integer(run), .integer(Int64(index + 1)), .text(phase.key),
               .text(phase.kind.rawValue), phase.worker,
-              phase.start.flatMap { start in phase.stop.map { seconds($0 &- start) } } ?? .null,
+              phase.start.flatMap { start in phase.stop.map { seconds($0 - start) } } ?? .null,
               phase.share, time(phase.start), time(phase.stop), .integer(phase.seq),
               phase.life.map(SQLiteValue.integer) ?? .null,
             ])

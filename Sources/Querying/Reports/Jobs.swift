@@ -30,7 +30,7 @@ extension Reports {
   ]
 
   private static func row(_ run: Int64, _ job: Job) -> [SQLiteValue] {
-    let seconds = job.started.flatMap { start in job.stopped.map { Double($0 &- start) / 1e9 } }
+    let seconds = job.started.flatMap { start in job.stopped.map { Double($0 - start) / 1e9 } }
     return [
       .integer(run), .text(job.kind.rawValue), .text(job.name),
       .text(JSONWriter.text(.list(job.clients.map(Value.string)))), time(job.started),

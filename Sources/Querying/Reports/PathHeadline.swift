@@ -15,9 +15,9 @@ enum PathHeadline {
       guard let start = phase.start, let stop = phase.stop else { continue }
       let name = phase.kind.rawValue
       if let place = kinds.firstIndex(where: { $0.name == name }) {
-        kinds[place].nanoseconds += stop &- start
+        kinds[place].nanoseconds += stop - start
       } else {
-        kinds.append((name, stop &- start))
+        kinds.append((name, stop - start))
       }
     }
     let total = kinds.reduce(Int64(0)) { $0 + $1.nanoseconds }

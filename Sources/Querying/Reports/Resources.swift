@@ -51,7 +51,9 @@ extension Reports {
     func pair(_ metric: WorkerSample.Metric, _ digits: Double?) -> [SQLiteValue] {
       let measure = row[metric]
       return [measure?.peak, measure?.mean].map { value in
-        guard let digits else { return value.map { .integer(Int64($0.rounded())) } ?? .null }
+        guard let digits else {
+          return value.map { .integer(Int64(saturating: $0.rounded())) } ?? .null
+        }
         return rounded(value, digits)
       }
     }

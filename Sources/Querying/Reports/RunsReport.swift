@@ -15,8 +15,9 @@ extension Reports {
   package static func runs(_ runs: [[RunSegment]], ofSeveral: Bool) -> Report {
     Report([
       Report.Table("runs", title: "Runs", columns: EventQueries.runColumns) { emit in
+        var origins = RunOrigins()
         for (index, parts) in runs.enumerated() {
-          guard let entry = try RunEntry(parts, isSelectable: false) else { continue }
+          guard let entry = try RunEntry(parts, &origins, isSelectable: false) else { continue }
           try emit(EventQueries.row(ofSeveral ? Int64(index + 1) : entry.number, entry))
         }
       }.onTerminal(first: shown) { _ in "'tasklog summary --run N' tells how run N went" }

@@ -30,7 +30,7 @@ extension Reports {
             : event.worker.map { lives.number($0, at: recorded.seq) }
           rows[index].append([
             .integer(run.number), .integer(recorded.seq), time(at),
-            before.map { seconds(at &- $0) } ?? .null, text(source?.kind.rawValue),
+            before.map { seconds(at - $0) } ?? .null, text(source?.kind.rawValue),
             text(source?.kind == .worker ? source?.address : event.worker),
             .text(event.hook.name), text(event.key?.text), text(event.start?.name),
             text(event.finish?.name), text(event.stimulusID),

@@ -65,9 +65,9 @@ enum SummaryHeadline {
   static func duration(_ run: RunInfo, now: Int64?) -> String {
     let name = "Run #\(run.number) (\(run.engine) \(run.engineVersion))"
     let end = run.ended ?? now ?? run.started
-    let duration = Units.duration(nanoseconds: end &- run.started)
+    let duration = Units.duration(nanoseconds: end - run.started)
     if let copied = run.runningAsOf {
-      let duration = Units.duration(nanoseconds: copied &- run.started)
+      let duration = Units.duration(nanoseconds: copied - run.started)
       return "\(name) had been running for \(duration) when this log was copied, at "
         + "\(Units.second(copied)) UTC."
     }

@@ -104,7 +104,7 @@ extension Reports {
     case .function: return []
     case .time:
       return threadTime.intervals.enumerated().map {
-        (time(threadTime.start &+ Int64($0) &* threadTime.width), $1)
+        (time(threadTime.start + Int64($0) * threadTime.width), $1)
       }
     }
   }
@@ -118,7 +118,7 @@ extension Reports {
     func share(_ nanoseconds: Int64) -> String {
       Units.percent(Double(nanoseconds) / Double(time.total))
     }
-    let computing = time.split[.cpu] &+ time.split[.notCPU] &+ time.split[.computing]
+    let computing = time.split[.cpu] + time.split[.notCPU] + time.split[.computing]
     var text = "\(share(computing)) of their time computing"
     let rest = ThreadTime.Class.allCases.filter { ![.cpu, .notCPU, .computing].contains($0) }
     if let most = rest.max(by: { time.split[$0] < time.split[$1] }), time.split[most] > 0 {

@@ -60,7 +60,7 @@ extension Reports {
       .integer(end.recomputed), .integer(end.lostBytes), .integer(end.forgotten.count),
       evidence.memory.last.map { .integer($0.bytes) } ?? .null,
       evidence.memoryLimit > 0 ? .integer(evidence.memoryLimit) : .null,
-      evidence.growth.map { .integer(Int64($0)) } ?? .null, .integer(end.seq),
+      evidence.growth.map { .integer(Int64(saturating: $0)) } ?? .null, .integer(end.seq),
       .integer(end.life),
     ]
   }

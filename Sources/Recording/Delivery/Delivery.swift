@@ -104,7 +104,7 @@ final class Delivery: @unchecked Sendable {
 
   /// Delivers the log as it is at its end, and waits for that.
   func finish() {
-    let end = SpoolThread.now() + Int64(settings.closeSeconds * 1e9)
+    let end = SpoolThread.now() + Int64(saturating: settings.closeSeconds * 1e9)
     deadline.store(end, ordering: .relaxed)
     isStopping.store(true, ordering: .releasing)
     // A little longer, so that the thread reports itself what it could not do.
@@ -126,7 +126,7 @@ final class Delivery: @unchecked Sendable {
   // MARK: - The thread
 
   private func work() {
-    let interval = Int64(settings.intervalSeconds * 1e9)
+    let interval = Int64(saturating: settings.intervalSeconds * 1e9)
     var next = SpoolThread.now() + interval
     while !isStopping.load(ordering: .acquiring) {
       if SpoolThread.now() >= next {
@@ -178,7 +178,7 @@ final class Delivery: @unchecked Sendable {
     close(descriptor)
     let begin = SpoolThread.now()
     do {
-      try LogCopy.copy(log, to: copy, interval: Int64(settings.intervalSeconds * 1e9))
+      try LogCopy.copy(log, to: copy, interval: Int64(saturating: settings.intervalSeconds * 1e9))
     } catch {
       throw DeliveryError(description: "\(error)")
     }
@@ -188,7 +188,8 @@ final class Delivery: @unchecked Sendable {
       _ = try folder?.put(copy, as: name, unless: isOutOfTime)
     case .command(let command):
       let limit = Int64(
-        max(settings.intervalSeconds * Self.patience.intervals, Self.patience.seconds) * 1e9)
+        saturating:
+          max(settings.intervalSeconds * Self.patience.intervals, Self.patience.seconds) * 1e9)
       try DeliveryCommand(command: command).run(copy, errors: scratch.path("errors")) {
         isOutOfTime() || SpoolThread.now() - begin > limit
       }

@@ -15,7 +15,8 @@ extension Publisher {
         publishing: publishing, header: header, spool: spool, lock: lock,
         settings: .init(
           pauseMilliseconds: max(1, Int(options.pauseMicroseconds / 1000)),
-          closeNanoseconds: Int64(options.closeSeconds * 1e9), problem: options.problem))
+          closeNanoseconds: Int64(saturating: options.closeSeconds * 1e9), problem: options.problem)
+      )
     } catch let error as SpoolError {
       throw LogError.cannotWrite(path: publishing.spool, reason: error.description)
     }

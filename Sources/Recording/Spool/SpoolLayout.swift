@@ -95,7 +95,7 @@ struct Mapping {
   ///
   /// - Throws: `SpoolError`.
   static func existing(_ path: String) throws(SpoolError) -> Mapping? {
-    let descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    let descriptor = RegularFile.open(path, O_RDWR | O_NOFOLLOW)
     guard descriptor >= 0 else { throw SpoolError(path, errno) }
     defer { close(descriptor) }
     var status = stat()

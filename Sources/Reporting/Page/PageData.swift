@@ -67,8 +67,17 @@ struct PageData {
     }
     columns = fixed + [keys] + (stories ?? [])
     for column in columns { column.finish() }
-    document = JSONWriter.text(try document(scan, detail, needCount, lastOfRun)).replacing(
-      "<", with: "\\u003c")
+    document = Self.withoutTags(JSONWriter.text(try document(scan, detail, needCount, lastOfRun)))
+  }
+
+  /// JSON within which no HTML tag begins or ends.
+  private static func withoutTags(_ json: String) -> String {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(json.utf8.count)
+    for byte in json.utf8 {
+      if byte == UInt8(ascii: "<") { bytes += "\\u003c".utf8 } else { bytes.append(byte) }
+    }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   // MARK: - Tasks

@@ -50,8 +50,8 @@ extension PageScan {
       let offset =
         isCompute || !hasOwnClocks || !ClockOffsets.isByOwnClock(name(span.action))
         ? 0 : (workers[worker].clock?.offset ?? 0) / 1000
-      let start = microseconds(span.start) &+ offset
-      let stop = microseconds(span.stop) &+ offset
+      let start = microseconds(span.start) + offset
+      let stop = microseconds(span.stop) + offset
       runArgs.spans.append(
         WorkSpan(action: name(span.action), start: start, stop: stop, source: nil))
       firstTime = min(firstTime, start)

@@ -114,7 +114,7 @@ struct PageScan {
       try [State.executing, .longRunning].compactMap { try reader.number(ofText: $0.name) })
   }
 
-  func microseconds(_ time: Int64) -> Int64 { (time &- origin) / 1000 }
+  func microseconds(_ time: Int64) -> Int64 { (time - origin) / 1000 }
 
   func microseconds(_ seconds: Double) -> Int64 {
     let value = (seconds - Double(origin) / 1e9) * 1e6
@@ -379,6 +379,7 @@ struct PageScan {
     for state in stateCounts.indices { stateCounts[state] = 0 }
     otherHolders = [:]
     workers.endRun()
+    var lastGapOf: [Int64: Int] = [:]
     for gap in try reader.gaps(of: run) {
       let worker = workerOf[gap.source]
       if let scope {
@@ -386,7 +387,13 @@ struct PageScan {
         let (from, to) = (gap.before ?? gap.time, max(gap.time, gap.after ?? .min))
         guard isIncluded, scope.window.part(from, to) != nil else { continue }
       }
-      gaps.append((worker, gap))
+      // What is missing between the same two events is shown as one gap.
+      if let index = lastGapOf[gap.source], gaps[index].gap.isBesides(gap) {
+        gaps[index].gap.count += gap.count
+      } else {
+        lastGapOf[gap.source] = gaps.count
+        gaps.append((worker, gap))
+      }
     }
   }
 }

@@ -73,7 +73,7 @@ struct ResourceTable {
       // A sample is of the time since the one before it.
       var first = 0
       for sample in samples {
-        let last = min(grid.count - 1, max(0, Int((sample.time &- grid.start) / grid.width)))
+        let last = min(grid.count - 1, max(0, Int((sample.time - grid.start) / grid.width)))
         for (place, value) in sample.values.enumerated() where value != absent {
           for interval in min(first, last)...last {
             curves[place][interval] = max(curves[place][interval], value)
@@ -113,7 +113,7 @@ struct ResourceTable {
   func grid(_ times: TimeExtent, left: (Int) -> Int64?) -> Grid {
     guard !samples.isEmpty, let first = times.first, let last = times.last else { return Grid() }
     var grid = Grid()
-    let length = max(1, last &- first)
+    let length = max(1, last - first)
     // A damaged log may have any times.
     guard length < 1 << 60 else { return grid }
     let most = max(32, min(Self.mostIntervals, Self.mostPoints / Int64(samples.count)))
@@ -130,7 +130,7 @@ struct ResourceTable {
   private func curves(_ row: Int, _ grid: Grid, _ left: Int64?) -> Curves {
     var curves = Curves(count: grid.count)
     for sample in samples[row] ?? [] {
-      let interval = min(grid.count - 1, max(0, Int((sample.time &- grid.start) / grid.width)))
+      let interval = min(grid.count - 1, max(0, Int((sample.time - grid.start) / grid.width)))
       for (place, value) in sample.values.enumerated() where value != Self.absent {
         let least = curves.least[place][interval]
         curves.least[place][interval] = least == Self.absent ? value : min(least, value)
@@ -138,7 +138,7 @@ struct ResourceTable {
       }
     }
     // A measure holds until the next one, or until the worker leaves.
-    let end = left.map { Int(($0 &- grid.start) / grid.width) } ?? grid.count
+    let end = left.map { Int(($0 - grid.start) / grid.width) } ?? grid.count
     for place in Self.measures.indices {
       var value = Self.absent
       for interval in 0..<grid.count {

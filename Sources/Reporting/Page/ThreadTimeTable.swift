@@ -15,20 +15,20 @@ struct ThreadTimeTable {
   mutating func add(_ run: RunInfo, _ scan: PageScan) throws {
     let time = try scan.reader.threadTime(
       of: run, in: scan.scopes[run], intervals: Self.intervalCount)
-    total &+= time.total
-    for kind in ThreadTime.Class.allCases { split[kind] &+= time.split[kind] }
+    total += time.total
+    for kind in ThreadTime.Class.allCases { split[kind] += time.split[kind] }
     for (name, row) in time.prefixes.rows {
       for kind in ThreadTime.Class.allCases {
-        prefixes[name, default: ThreadTime.Split()][kind] &+= row[kind]
+        prefixes[name, default: ThreadTime.Split()][kind] += row[kind]
       }
     }
     for (index, interval) in time.intervals.enumerated() {
       intervals.append(
-        (scan.microseconds(time.start &+ Int64(index) &* time.width), time.width, interval))
+        (scan.microseconds(time.start + Int64(index) * time.width), time.width, interval))
     }
     // Nothing is known after it.
     if !time.intervals.isEmpty {
-      let end = time.start &+ Int64(time.intervals.count) &* time.width
+      let end = time.start + Int64(time.intervals.count) * time.width
       intervals.append((scan.microseconds(end), 1, ThreadTime.Split()))
     }
   }

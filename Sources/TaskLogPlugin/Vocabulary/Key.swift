@@ -192,7 +192,9 @@ extension Key {
     if number.isNaN { return "nan" }
     // Swift changes to the form with an exponent at 2^53, Python at 1e16; between them are only
     // whole numbers.
-    if number.magnitude >= 0x1p53, number.magnitude < 1e16 { return "\(Int64(number)).0" }
+    if number.magnitude >= 0x1p53, number.magnitude < 1e16 {
+      return "\(Int64(saturating: number)).0"
+    }
     return number.description
   }
 

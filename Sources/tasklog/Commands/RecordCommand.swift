@@ -66,7 +66,7 @@ struct RecordCommand: ParsableCommand {
     var settings = QueueConsumer.Settings(queue: queue ?? Publishing.defaultQueue)
     settings.isPassive = passive
     if let prefetch { settings.prefetch = prefetch }
-    settings.idleMilliseconds = idle.map { Int($0 * 1000) }
+    settings.idleMilliseconds = idle.map { Int(saturating: $0 * 1000) }
     let consumer = try QueueConsumer(origin, settings)
     try refuseNetwork()
     Interrupt.watch(SIGINT, SIGTERM)

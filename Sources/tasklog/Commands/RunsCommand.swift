@@ -95,7 +95,7 @@ struct RunsCommand: ParsableCommand {
     }
     try RunLabels.apply(changes, to: last.run, in: last.reader.path)
     let reader = try LogReader(path: last.reader.path)
-    let now = try reader.origin(of: last.run).labels ?? "{}"
+    let now = try reader.origins()[last.run.number]?.labels ?? "{}"
     Console.print("run \(last.run.id) in \(last.reader.path): labels \(now)")
   }
 

@@ -82,8 +82,8 @@ struct RunWalk {
     else { return runArgs }
     for index in runArgs.spans.indices
     where ClockOffsets.isByOwnClock(runArgs.spans[index].action) {
-      runArgs.spans[index].start &+= offset
-      runArgs.spans[index].stop = runArgs.spans[index].stop.map { $0 &+ offset }
+      runArgs.spans[index].start += offset
+      runArgs.spans[index].stop = runArgs.spans[index].stop.map { $0 + offset }
     }
     return runArgs
   }

@@ -76,7 +76,7 @@ struct ChromeWriter: TraceWriter {
   mutating func slice(_ slice: TraceSlice, on track: TraceTrack) {
     let eventTrack = (track.process, track.id)
     event(slice.stop == nil ? "B" : "X", eventTrack, slice.name)
-    time("ts", slice.start &- base)
+    time("ts", slice.start - base)
     if let stop = slice.stop { time("dur", stop - slice.start) }
     category(slice.category)
     // A named colour of the viewer.
@@ -94,7 +94,7 @@ struct ChromeWriter: TraceWriter {
   }
 
   private mutating func flow(_ flow: UInt64, at timestamp: Int64) {
-    time("ts", timestamp &- base)
+    time("ts", timestamp - base)
     category("dependency")
     sink.write(",\"id\":\"0x\(String(flow, radix: 16))\"}")
   }
@@ -104,7 +104,7 @@ struct ChromeWriter: TraceWriter {
     on track: TraceTrack
   ) {
     event("i", (track.process, track.id), name)
-    time("ts", timestamp &- base)
+    time("ts", timestamp - base)
     sink.write(",\"s\":\"t\"")
     self.category(category)
     self.details(details)
@@ -112,7 +112,7 @@ struct ChromeWriter: TraceWriter {
 
   mutating func count(_ value: Int64, at timestamp: Int64, on track: TraceTrack) {
     event("C", (track.process, track.id), track.name)
-    time("ts", timestamp &- base)
+    time("ts", timestamp - base)
     sink.write(",\"args\":{\"value\":")
     sink.bytes.json(value)
     sink.write("}}")

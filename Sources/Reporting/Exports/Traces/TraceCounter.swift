@@ -17,7 +17,7 @@ struct TraceCounter {
 
   mutating func add(_ difference: Int64, at time: Int64, _ writer: inout some TraceWriter) {
     value += difference
-    if let pending, time &- start >= resolution || resolution == 0 {
+    if let pending, time - start >= resolution || resolution == 0 {
       writer.count(pending.value, at: pending.time, on: track)
       start = time
     } else if pending == nil {
