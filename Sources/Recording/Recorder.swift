@@ -164,11 +164,13 @@ public final class Recorder: RecordingPlugin {
       let header = options.header(run: runID)
       // Before the run is in the log: if this fails, the run would never end.
       let publisher = try publishing.map { try Publisher($0, header, options) }
-      let run = try writer.transaction { try writer.add(header) }
+      let (run, identity) = try writer.transaction {
+        (try writer.add(header), try writer.makeIdentity())
+      }
       let spool = try Spool(
         folder: lock.path, segmentSize: max(4096, options.segmentSize),
         limit: options.spoolLimit ?? Self.defaultLimit(log))
-      spool.belong(to: try writer.makeIdentity())
+      spool.belong(to: identity)
       let drainer = Drainer(
         writer: writer, run: run, header: header, spool: spool, lock: lock,
         settings: .init(

@@ -212,6 +212,19 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: saved))
   }
 
+  @Test func `a salvage replaces what a killed one left, and leaves one file`() throws {
+    try Data(healthy).write(to: URL(fileURLWithPath: path))
+    // Left by one that was killed.
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+      try folder.write("saved.db.part" + suffix, "half of it")
+    }
+    let before = folder.names.filter { !$0.hasPrefix("saved.db") }
+    let result = try LogSalvage.salvage(path, into: saved)
+    #expect(result.events == 1800 && result.missing == 0)
+    #expect(folder.names == (before + ["saved.db"]).sorted())
+    #expect(try Self.rows(saved).count == 1_800)
+  }
+
   @Test func `an existing file is not overwritten`() throws {
     let taken = folder("healthy.db")
     #expect(throws: LogError.self) { try LogSalvage.salvage(taken, into: taken) }

@@ -102,12 +102,20 @@ extension LogCheck {
         .strangeSpool, at: parent,
         "cannot be listed: \(error); whether it has events that the log lacks is unknown")
     }
+    let owners = SpoolOwners(ofLog: path)
     for name in names {
       let folder = parent + "/" + name
       guard !RecorderLock.isHeld(log: path, run: name) else { continue }
       // A recorder of a queue has only a lock there.
       if let run = ends[name], partialRuns.contains(run.number) { continue }
-      if ends[name]?.isEndInLog ?? OrphanedFolder.isEmpty(folder) {
+      var status = stat()
+      // A recorder that rotates leaves a link for a moment.
+      let isLink = lstat(folder, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+      if !isLink, let objection = owners.objection(log: path, run: name) {
+        list.add(
+          .strangeSpool, run: ends[name]?.number, subject: name, at: folder,
+          "is not recovered: \(objection)")
+      } else if ends[name]?.isEndInLog ?? OrphanedFolder.isEmpty(folder) {
         list.add(
           .emptySpool, run: ends[name]?.number, subject: name, at: folder,
           "is left of a recorder that was killed, and holds nothing that is not in the log; the next "

@@ -52,20 +52,50 @@ package final class LogSalvage {
       throw LogError.cannotWrite(path: newPath, reason: "it exists already; name a new file")
     }
     let image = try DatabaseImage(path: path)
-    let connection = try LogFile.openForWriting(newPath)
+    // The name says that it is not complete. One that was killed leaves it to the next.
+    let unfinished = newPath + unfinishedSuffix
+    func removeUnfinished() {
+      let companions = WALPolicy.companions(of: unfinished) + [unfinished + "-journal"]
+      for name in [unfinished] + companions { unlink(name) }
+    }
+    removeUnfinished()
     do {
-      let salvage = try LogSalvage(image, path, connection, show)
-      let result = try connection.transaction { try salvage.run() }
-      guard result.events > 0 || result.runs > 0 else { throw LogError.nothingFound(path: path) }
-      WALPolicy.end(connection)
+      let result = try salvage(image, path, unfinished, show)
+      // A link fails if a file with the name has been made meanwhile, which a rename would replace;
+      // but not every file system has links.
+      guard link(unfinished, newPath) == 0 || errno != EEXIST && rename(unfinished, newPath) == 0
+      else { throw LogError.cannotWrite(path: newPath, reason: String(cString: strerror(errno))) }
+      removeUnfinished()
       return result
     } catch {
-      for name in [newPath] + WALPolicy.companions(of: newPath) { unlink(name) }
-      if let error = error as? SQLiteError {
+      removeUnfinished()
+      // The user has not named the unfinished file.
+      switch error {
+      case let error as SQLiteError:
         throw LogError.cannotWrite(path: newPath, reason: error.message)
+      case LogError.cannotWrite(unfinished, let reason):
+        throw LogError.cannotWrite(path: newPath, reason: reason)
+      case LogError.folderMissing(unfinished, let folder):
+        throw LogError.folderMissing(path: newPath, folder: folder)
+      default: throw error
       }
-      throw error
     }
+  }
+
+  /// The end of the name of a log that is being salvaged.
+  private static let unfinishedSuffix = ".part"
+
+  private static func salvage(
+    _ image: DatabaseImage, _ path: String, _ newPath: String,
+    _ show: @escaping (_ pages: Int64, _ of: Int64) -> Void
+  ) throws -> Result {
+    let connection = try LogFile.openForWriting(newPath)
+    let salvage = try LogSalvage(image, path, connection, show)
+    let result = try connection.transaction { try salvage.run() }
+    guard result.events > 0 || result.runs > 0 else { throw LogError.nothingFound(path: path) }
+    // It must be a single file, which can be renamed.
+    WALPolicy.end(connection)
+    return result
   }
 
   private init(
