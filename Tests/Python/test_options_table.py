@@ -69,7 +69,7 @@ def test_the_variables_are_those_that_swift_reads() -> None:
     read = dict(
         (VARIABLES[variable], name)
         for name, variable in re.findall(
-            r"options\.([\w.]+) = (?:try )?(?:patterns|size|seconds|text)\(\.(\w+)", source
+            r"options\.([\w.]+) = (?:try )?(?:patterns|size|seconds|text|read)\(\.(\w+)", source
         )
     )
     for _, variable, name in re.findall(
@@ -91,7 +91,7 @@ def test_the_defaults_are_those_of_swift() -> None:
         if name not in defaults:
             continue
         written = defaults[name]
-        if written in (None, "[]"):
+        if written in (None, "[]", "[:]"):
             assert default is None, row
         elif name.endswith(("Seconds", "Microseconds")):
             scale = 1e6 if name.endswith("Microseconds") else 1

@@ -18,7 +18,7 @@ import Testing
       "BrokerMessages", "CSQLite", "EventLog", "LogAnalysis", "LogFormat", "Migrations",
       "TaskLogPlugin",
     ],
-    "PluginLoading": ["CImages", "TaskLogPlugin"],
+    "PluginLoading": ["CImages", "LogFormat", "TaskLogPlugin"],
     "Scheduling": ["Logging", "TaskLogPlugin"],
     "ClusterService": ["CoreMetrics", "Scheduling", "ServiceLifecycle", "TaskLogPlugin"],
     "Recording": [
