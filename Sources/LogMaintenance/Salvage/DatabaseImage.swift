@@ -31,8 +31,14 @@ package final class DatabaseImage {
       tl_close_file_of_process(descriptor)
       throw LogError.unreadable(path: path, reason: "not a regular file")
     }
+    let walPath = WALPolicy.wal(of: path)
+    var walStatus = stat()
+    if stat(walPath, &walStatus) == 0, walStatus.st_mode & S_IFMT != S_IFREG {
+      tl_close_file_of_process(descriptor)
+      throw LogError.unreadable(path: walPath, reason: "not a regular file")
+    }
     let header = Self.read(descriptor, at: 0, count: 100)
-    wal = WriteAheadLog(path: WALPolicy.wal(of: path))
+    wal = WriteAheadLog(path: walPath)
     let named = header.count == 100 ? Int(header[16]) << 8 | Int(header[17]) : 0
     let size = named == 1 ? 65_536 : named
     let isPlausible = Self.sizes.contains(size)

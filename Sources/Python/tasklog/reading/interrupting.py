@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -19,22 +20,31 @@ def interruptible(call: Callable[[], _Result], interrupt: Callable[[], None]) ->
     if threading.current_thread() is not threading.main_thread():
         return call()
     future: Future[_Result] = Future()
+    lock = threading.Lock()
+    has_begun, has_ended = threading.Event(), threading.Event()
+    is_given_up = False
 
     def run() -> None:
+        with lock:
+            if is_given_up:
+                return
+            has_begun.set()
         try:
             future.set_result(call())
         except BaseException as error:
             future.set_exception(error)
+        finally:
+            has_ended.set()
 
-    thread = threading.Thread(target=run, name="tasklog-query", daemon=True)
     try:
-        thread.start()
+        threading.Thread(target=run, name="tasklog-query", daemon=True).start()
         return future.result()
-    except BaseException:
-        # Ctrl-C, or what the call itself has raised.
-        if not future.done():
-            interrupt()
-        raise
     finally:
-        if thread.ident is not None:
-            thread.join()
+        # After Ctrl-C, also while the thread starts, what the call uses is freed: not during it.
+        with lock:
+            is_given_up = True
+        while has_begun.is_set() and not has_ended.is_set():
+            with contextlib.suppress(KeyboardInterrupt):
+                if not future.done():
+                    interrupt()
+                has_ended.wait()
