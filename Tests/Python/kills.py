@@ -190,10 +190,12 @@ class Command:
         bench.run(PROGRAM, *self.words, cwd=folder)
         self.finally_(bench, folder)
         # One that is killed in the instant before it locks its folder leaves it for a minute.
+        # SQLite removes the name of a temporary file once it has opened it: that is empty.
         left = [
             path.name
             for path in bench.scratch.iterdir()
             if not path.name.startswith("tasklog-new-scratch-")
+            and not (path.name.startswith("etilqs_") and path.stat().st_size == 0)
         ]
         if left and self.name == "joined":
             raise Fault(f"the folder for temporary files has {left}")
