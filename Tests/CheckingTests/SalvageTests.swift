@@ -133,7 +133,7 @@ import Testing
   @Test(arguments: Damage.allCases)
   func `events on undamaged pages are salvaged, and the rest is a gap`(_ kind: Damage) throws {
     let original = try Self.rows(folder("healthy.db"))
-    var random = Randomness.generator(UInt64(kind.hashValue & 0xFF) &+ 13)
+    var random = Randomness.generator(UInt64(Damage.allCases.firstIndex(of: kind) ?? 0) + 13)
     for round in 0..<Randomness.setting("TASKLOG_TEST_SALVAGES", default: 6) {
       try? FileManager.default.removeItem(atPath: saved)
       let spoilt = try damage(kind, &random)
@@ -147,8 +147,9 @@ import Testing
       let others = rows.filter { original[$0.key] != $0.value && continued[$0.key] == nil }.count
       // Bits may have flipped within a row, which changes the row.
       #expect(others <= (kind == .flippedBits ? 8 : 0), "\(note): \(others) are other rows")
-      let lost = try untouched(spoilt).filter { rows[$0] == nil }
-      #expect(lost.filter { continued[$0] == nil } == [], "\(note)")
+      let lost = try untouched(spoilt).filter { rows[$0] == nil && continued[$0] == nil }
+      // A row whose number within its source has changed may stand in the place of another.
+      #expect(lost.count <= (kind == .flippedBits ? others : 0), "\(note): \(lost)")
       let contents: Set<Finding.Kind> = [.missingBlob, .unreadableArgs, .unreadableSnapshot]
       let findings = try LogCheck(path: saved).run().findings
         .filter { $0.severity == .error && !contents.contains($0.kind) }
