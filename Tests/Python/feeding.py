@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,6 +31,7 @@ def frames_of(path: Path | str, without: int | None = None) -> list[list]:
     ]
     for row in log.rows("SELECT hash, bytes FROM blob"):
         made.append([frames.BLOB, *row])
+    heartbeats = _heartbeats(path)
     for row in log.connection.execute(
         """
         SELECT seq, event.source, source_seq, time, hook.text, key.text, nullif(key.typed, ''),
@@ -44,8 +46,28 @@ def frames_of(path: Path | str, without: int | None = None) -> list[list]:
         """
     ):
         if row[0] != without:
-            made.append([frames.EVENT, True, *row])
+            *about, args, snapshot = row
+            made.append([frames.EVENT, True, *about, heartbeats.get(row[0], args), snapshot])
     return made
+
+
+_UNPACK = """
+import json, sys, tasklog
+rows = tasklog.open(sys.argv[1]).sql(
+    "SELECT seq, tasklog_args(args, time) AS object FROM event"
+    " WHERE hook = (SELECT id FROM text WHERE text = 'heartbeat')")
+print(json.dumps([tuple(row) for row in rows]))
+"""
+
+
+def _heartbeats(path: Path | str) -> dict[int, str]:
+    """The args of heartbeats, by seq: the command unpacks them, too. In another process, because
+    one that has imported the reading API ends a replay in another way.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _UNPACK, str(path)], capture_output=True, text=True, check=True
+    )
+    return dict(json.loads(done.stdout))
 
 
 def greeting(path: Path | str, plugins: list, **about: Any) -> dict[str, Any]:
