@@ -36,10 +36,10 @@ package enum UTCTime {
     }
     var offset: Int64 = 0
     if has("+-", at: index) {
-      guard let hours = number(index + 1..<index + 3), has(":", at: index + 3),
-        let minutes = number(index + 4..<index + 6), hours < 24, minutes < 60
-      else { return nil }
-      offset = (hours * 60 + minutes) * (has("-", at: index) ? -60 : 60)
+      guard index + 6 <= bytes.count, let found = Self.offset(bytes[index..<index + 6]) else {
+        return nil
+      }
+      offset = found
       index += 6
     } else {
       guard has("Zz", at: index) else { return nil }
@@ -49,6 +49,19 @@ package enum UTCTime {
     let seconds =
       (daysSince1970(year, month, day) * 24 + hour) * 3600 + minute * 60 + second - offset
     return seconds * 1_000_000_000 + nanoseconds
+  }
+
+  /// The seconds of an offset from UTC such as `+01:30`; `nil` if the text is none.
+  package static func offset(_ text: some Collection<UInt8>) -> Int64? {
+    let bytes = Array(text)
+    guard bytes.count == 6, "+-".utf8.contains(bytes[0]), bytes[3] == UInt8(ascii: ":") else {
+      return nil
+    }
+    let digits = [1, 2, 4, 5].map { Int64(bytes[$0]) - 0x30 }
+    guard digits.allSatisfy({ (0...9).contains($0) }) else { return nil }
+    let (hours, minutes) = (digits[0] * 10 + digits[1], digits[2] * 10 + digits[3])
+    guard hours < 24, minutes < 60 else { return nil }
+    return (hours * 60 + minutes) * (bytes[0] == UInt8(ascii: "-") ? -60 : 60)
   }
 
   /// Days since 1970-01-01 in the Gregorian calendar:

@@ -140,13 +140,9 @@ package enum FilterParsing {
     var offset: Int64?
     if text.last == "Z" {
       text.removeLast()
-    } else if text.contains(":"), let sign = text.suffix(6).first, sign == "+" || sign == "-" {
-      // What `datetime.isoformat` in Python and `date -Is` write.
-      let clock = text.suffix(5).split(separator: ":", omittingEmptySubsequences: false)
-      guard clock.count == 2, let hours = twoDigits(clock[0]), let minutes = twoDigits(clock[1]),
-        hours < 24, minutes < 60
-      else { return nil }
-      offset = (hours * 60 + minutes) * (sign == "-" ? -60 : 60)
+    } else if let found = UTCTime.offset(text.utf8.suffix(6)) {
+      // As `datetime.isoformat` in Python and `date -Is` write it.
+      offset = found
       text.removeLast(6)
     }
     let halves = text.split(omittingEmptySubsequences: false) { $0 == "T" || $0 == " " }
@@ -169,10 +165,6 @@ package enum FilterParsing {
       nanoseconds += rest
     }
     return nanoseconds - (offset ?? 0) * 1_000_000_000
-  }
-
-  private static func twoDigits(_ text: Substring) -> Int64? {
-    text.utf8.count == 2 && text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) ? Int64(text) : nil
   }
 
   /// Parses `05`, `05.25` exactly, which floating point would not.

@@ -28,17 +28,16 @@ package struct RunExpression: Sendable {
   }
 
   indirect enum Condition: Sendable {
-    case all
-    case and(Condition, Condition)
-    case or(Condition, Condition)
+    // Of any number: text that is long but not nested takes no more of the stack.
+    case all([Condition])
+    case any([Condition])
     case not(Condition)
     case test(@Sendable (RunEntry) -> Bool)
 
     func holds(_ run: RunEntry) -> Bool {
       switch self {
-      case .all: true
-      case .and(let one, let other): one.holds(run) && other.holds(run)
-      case .or(let one, let other): one.holds(run) || other.holds(run)
+      case .all(let conditions): conditions.allSatisfy { $0.holds(run) }
+      case .any(let conditions): conditions.contains { $0.holds(run) }
       case .not(let condition): !condition.holds(run)
       case .test(let body): body(run)
       }

@@ -34,7 +34,7 @@ struct RunExpressionParser {
   mutating func parse() throws(RunExpressionError) -> (
     RunExpression.Condition, first: Int?, last: Int?
   ) {
-    var condition = Condition.all
+    var condition = Condition.all([])
     if try !isAtEnd(), try limit() == nil { condition = try either() }
     var (first, last): (Int?, Int?)
     if let limit = try limit() {
@@ -56,15 +56,15 @@ struct RunExpressionParser {
   }
 
   private mutating func either() throws(RunExpressionError) -> RunExpression.Condition {
-    var condition = try both()
-    while try takes("or") { condition = .or(condition, try both()) }
-    return condition
+    var conditions = [try both()]
+    while try takes("or") { conditions.append(try both()) }
+    return .any(conditions)
   }
 
   private mutating func both() throws(RunExpressionError) -> RunExpression.Condition {
-    var condition = try one()
-    while try takes("and") { condition = .and(condition, try one()) }
-    return condition
+    var conditions = [try one()]
+    while try takes("and") { conditions.append(try one()) }
+    return .all(conditions)
   }
 
   private mutating func one() throws(RunExpressionError) -> RunExpression.Condition {

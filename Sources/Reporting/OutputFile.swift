@@ -1,4 +1,5 @@
 import Glibc
+import LogFormat
 
 /// A file that is either complete or absent: it has no name until it is complete, so that nothing is
 /// left if the program is killed.
@@ -62,9 +63,7 @@ package final class OutputFile {
   /// https://man7.org/linux/man-pages/man2/open.2.html#O_TMPFILE
   private static func nameless(in path: String) -> Int32 {
     guard access("/proc/self/fd", X_OK) == 0 else { return -1 }
-    let slash = path.lastIndex(of: "/")
-    let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    return open(folder, O_WRONLY | temporaryFileFlag | O_CLOEXEC, 0o666)
+    return open(path.parentFolder, O_WRONLY | temporaryFileFlag | O_CLOEXEC, 0o666)
   }
 
   /// The macro `O_TMPFILE`, which Swift does not have.

@@ -70,8 +70,8 @@ struct LogsOptions: ParsableArguments {
 
   /// The paths of all named logs, with templates, folders and patterns expanded.
   ///
-  /// - Throws: `LogError` if a folder cannot be read.
-  func allPaths() throws -> [String] { try given.flatMap(ArchiveFiles.all) }
+  /// - Throws: see `ArchiveFiles.logs`.
+  func allPaths() throws -> [String] { try given.flatMap(ArchiveFiles.logs) }
 
   /// Opens the logs for reading; see `LogSet.resolve`.
   ///
@@ -101,7 +101,7 @@ extension LogSet.Environment {
       }
     }
     environment.warn = { Console.warn($0) }
-    environment.omit = { Console.omit("\($1); its runs are left out") }
+    environment.omit = { Console.omit("\($0.reason); its runs are left out") }
     return environment
   }
 }

@@ -141,7 +141,7 @@ extension LogSetError: ExplainedError {
   var isUsage: Bool {
     switch self {
     case .severalRunsToFollow, .cannotFollow: true
-    case .cannotMerge, .noRuns: false
+    case .cannotMerge, .noLogs, .noRuns: false
     }
   }
 }

@@ -51,8 +51,15 @@ import Testing
     let list = try run(["runs", "--log", "logs", "--format", "csv"], folder).lines
     let own = try run(["runs", "--log", "logs/b.db", "--format", "csv"], folder).lines
     #expect(list[2] == "2" + own[1].dropFirst() + ",logs/b.db")
-    let empty = try run(["runs", "--log", "in"], folder, code: 1)
-    #expect(empty.errors == "tasklog: in: there is no log in it\n")
+    let status = try run(["status", "--log", "logs", "--format", "csv"], folder).lines
+    #expect(status.count == 2 && status[1].hasPrefix("logs/c.db,"))
+    // A check of nothing is not a good one.
+    for command in ["runs", "check", "status", "summary"] {
+      for name in ["in", "in/*.db"] {
+        let empty = try run([command, "--log", "logs", "--log", name], folder, code: 1)
+        #expect(empty.errors == "tasklog: \(name): there is no log in it\n", "\(command)")
+      }
+    }
   }
 
   @Test(arguments: [

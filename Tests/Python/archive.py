@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import dask
 from distributed import Client, LocalCluster
 
 import tasklog
@@ -62,7 +61,6 @@ def make(count: int, folder: Path) -> None:
     if not missing:
         return
     with (
-        dask.config.set({"distributed.admin.tick.limit": "1h"}),
         LocalCluster(
             n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
         ) as cluster,

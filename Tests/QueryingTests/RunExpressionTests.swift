@@ -51,6 +51,12 @@ import Testing
     #expect(try !Self.matches(text, Self.entry()))
   }
 
+  @Test func `an expression may be as long as a command line`() throws {
+    let long = Array(repeating: "closed", count: 20_000)
+    #expect(try Self.matches(long.joined(separator: " and "), Self.entry()))
+    #expect(try !Self.matches("not " + long.joined(separator: " or not "), Self.entry()))
+  }
+
   @Test func `a running run has no end`() throws {
     let run = try Self.entry { $0["end"] = #""running""# }
     for text in ["running", "not ended", "not duration", "not duration>0s", "end=running"] {

@@ -105,8 +105,8 @@ package enum LogFile {
   /// database. That of a damaged log may say anything, and that of a new one may still be in its WAL.
   /// https://sqlite.org/fileformat2.html#the_database_header
   package static func mayBeLog(_ path: String) -> Bool {
-    // Opening a pipe would block.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = RegularFile.open(path)
+    // Reading it will tell why it cannot be opened.
     guard descriptor >= 0 else { return path.hasSuffix(".db") }
     defer { close(descriptor) }
     let hasWAL = WALPolicy.size(of: path).map { $0 > 0 } ?? false

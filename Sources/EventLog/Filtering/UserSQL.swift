@@ -68,10 +68,11 @@ public final class UserSQL {
     let statement = try prepare(sql, parameters: parameters)
     let columns = 0..<statement.columnCount
     try start(columns.map { statement.columnName($0) })
+    // From the environment: once for all rows.
+    let mostBytes = SQLMemory.valueBytes
     do {
       while try limit.during({ () throws(SQLiteError) in try statement.step() }) {
-        let bytes = statement.rowBytes
-        guard bytes <= SQLMemory.valueBytes else { throw UserSQLError.tooLong }
+        guard statement.rowBytes <= mostBytes else { throw UserSQLError.tooLong }
         try give(columns.map { statement.value($0) })
       }
     } catch let error as SQLiteError {
@@ -230,7 +231,7 @@ package final class StatementLimit: Sendable {
   package let seconds: Double?
   private let end: ContinuousClock.Instant?
   private let interrupted = Atomic(false)
-  /// Odd while a statement runs; see `isStuck`.
+  /// Odd while a statement runs; see `waitUntilStuck`.
   private let steps = Atomic(0)
 
   package init(seconds: Double?) {
@@ -262,7 +263,7 @@ package final class StatementLimit: Sendable {
   }
 
   /// Waits until the time is over and a statement still does not stop: it is in one function, which SQLite
-  /// cannot interrupt. Returns never if that does not happen.
+  /// cannot interrupt. Does not return otherwise.
   package func waitUntilStuck() {
     guard let end else { return }
     var last = 0

@@ -15,10 +15,7 @@ extension LogReader {
   ///
   /// - Throws: `LogError`.
   package func logIdentity() throws -> UInt64 {
-    try translating {
-      let found = try connection.integer("SELECT value FROM meta WHERE name = 'log_id'")
-      return UInt64(bitPattern: found ?? 0)
-    }
+    try translating { try connection.logIdentity() }
   }
 
   /// Version, size, and the existing indexes.

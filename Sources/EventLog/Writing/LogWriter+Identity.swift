@@ -14,7 +14,13 @@ extension LogWriter {
   ///
   /// - Throws: `SQLiteError`.
   package func logIdentity() throws -> UInt64 {
-    let found = try connection.integer("SELECT value FROM meta WHERE name = 'log_id'")
-    return UInt64(bitPattern: found ?? 0)
+    try connection.logIdentity()
+  }
+}
+
+extension Connection {
+  /// That of the log which is open.
+  func logIdentity() throws(SQLiteError) -> UInt64 {
+    UInt64(bitPattern: try integer("SELECT value FROM meta WHERE name = 'log_id'") ?? 0)
   }
 }

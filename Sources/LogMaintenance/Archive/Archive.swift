@@ -18,43 +18,33 @@ package struct Archive {
 
   package private(set) var runs: [Run] = []
   package private(set) var unreadable: [Unreadable] = []
-  /// Number of logs, those that cannot be read included.
-  package private(set) var fileCount = 0
 
   /// - Parameters:
   ///   - names: folders, patterns, templates, and paths of logs.
-  ///   - cache: the folder for caches; see `CacheFolder`.
   ///   - prepare: called with each log that the catalogue does not know, before it is read.
-  /// - Throws: `LogError` for a folder that cannot be read.
-  package init(
-    _ names: [String], cache: String? = nil, prepare: (String) throws -> Void = { _ in }
-  ) throws {
+  /// - Throws: see `ArchiveFiles.logs`.
+  package init(_ names: [String], prepare: (String) throws -> Void) throws {
     var paths: [String] = []
     var seen: Set<String> = []
     for name in names {
-      paths += try ArchiveFiles.all(name).filter { seen.insert($0).inserted }
+      paths += try ArchiveFiles.logs(name).filter { seen.insert($0).inserted }
     }
-    fileCount = paths.count
-    try read(paths, Catalogue(in: cache), prepare)
+    try read(paths, Catalogue(), prepare)
   }
 
   private mutating func read(
     _ paths: [String], _ catalogue: Catalogue?, _ prepare: (String) throws -> Void
   ) throws {
-    catalogue?.load()
     var found: [[RunEntry]?] = []
     var stamps: [Catalogue.Stamp?] = []
     for path in paths {
-      let stamp = Catalogue.Stamp(path)
-      stamps.append(stamp)
-      found.append(stamp.flatMap { catalogue?.entries($0) })
+      let entries = Catalogue.Stamp(path).flatMap { catalogue?.entries($0) }
+      // What cannot be read is reported below.
+      if entries == nil { try? prepare(path) }
+      found.append(entries)
+      stamps.append(entries == nil ? Catalogue.Stamp(path) : nil)
     }
     let unknown = paths.indices.filter { found[$0] == nil }
-    for index in unknown {
-      // What cannot be read is reported below.
-      try? prepare(paths[index])
-      stamps[index] = Catalogue.Stamp(paths[index])
-    }
     Self.forEach(unknown.map { paths[$0] }) { place, result in
       let index = unknown[place]
       switch result {

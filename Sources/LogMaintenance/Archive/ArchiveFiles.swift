@@ -6,34 +6,32 @@ import LogFormat
 package enum ArchiveFiles {
   /// Whether a name may stand for many logs: a folder, or a pattern that is not the name of a file.
   package static func isCollection(_ name: String) -> Bool {
-    if LogTemplate.isTemplate(name) { return false }
-    var status = stat()
-    if stat(name, &status) == 0 { return status.st_mode & S_IFMT == S_IFDIR }
-    return Glob.isPattern(name)
+    guard !LogTemplate.isTemplate(name) else { return false }
+    return isFolder(name) || Glob.isPattern(name) && access(name, F_OK) != 0
   }
 
-  /// The logs of a folder and of its subfolders, or those that a pattern of a shell matches, sorted by
-  /// path. What is no log is left out: other files, the rest of a log such as its `-wal`, hidden files and
-  /// folders. Links to folders are not followed.
+  /// The logs that a name stands for. Those of a folder and of its subfolders, or what a pattern of a shell
+  /// matches, are sorted by path; what is no log is left out: other files, the rest of a log such as its
+  /// `-wal`, hidden files and folders. Links to folders are not followed.
   ///
-  /// - Throws: `LogError` if a folder cannot be read.
+  /// - Throws: `LogError` if a folder cannot be read; `LogSetError` if a folder or pattern has no log.
   package static func logs(_ name: String) throws -> [String] {
-    var status = stat()
-    guard stat(name, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-      return try matches(name).flatMap { path in
-        isFolder(path) ? try logs(path) : LogFile.mayBeLog(path) ? [path] : []
-      }
-    }
-    var found: [String] = []
-    try add(name == "/" ? name : trimmed(name), to: &found)
+    guard isCollection(name) else { return LogTemplate.all(name) }
+    let found = isFolder(name) ? try logs(in: name) : try logs(matching: name)
+    guard !found.isEmpty else { throw LogSetError.noLogs(name: name) }
     return found
   }
 
-  /// The logs that a name stands for, whatever it is.
-  ///
-  /// - Throws: `LogError` if a folder cannot be read.
-  package static func all(_ name: String) throws -> [String] {
-    isCollection(name) ? try logs(name) : LogTemplate.all(name)
+  private static func logs(matching pattern: String) throws -> [String] {
+    try matches(pattern).flatMap { path in
+      isFolder(path) ? try logs(in: path) : LogFile.mayBeLog(path) ? [path] : []
+    }
+  }
+
+  private static func logs(in folder: String) throws -> [String] {
+    var found: [String] = []
+    try add(trimmed(folder), to: &found)
+    return found
   }
 
   private static func trimmed(_ folder: String) -> String {

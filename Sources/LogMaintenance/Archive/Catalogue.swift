@@ -46,22 +46,20 @@ final class Catalogue {
   private static let limit = 200_000
 
   private let connection: Connection
+  private let select: Statement
   private let insert: Statement
-  private var known: [String: String] = [:]
   private var fresh: [(stamp: String, entries: String)] = []
 
   /// `nil` if it cannot be used.
-  ///
-  /// - Parameter base: the folder for caches; see `CacheFolder`.
-  init?(in base: String? = nil) {
-    guard case .success(let folder) = CacheFolder.make("catalogue", in: base) else { return nil }
+  init?() {
+    guard case .success(let folder) = CacheFolder.make("catalogue") else { return nil }
     let path = folder + "/runs.db"
     guard let connection = Self.open(path) ?? Self.replaced(path) else { return nil }
-    guard
+    guard let select = try? connection.prepare("SELECT runs FROM log WHERE stamp = ?"),
       let insert = try? connection.prepare(
         "INSERT OR REPLACE INTO log (stamp, runs) VALUES (?, ?)")
     else { return nil }
-    (self.connection, self.insert) = (connection, insert)
+    (self.connection, self.select, self.insert) = (connection, select, insert)
   }
 
   /// A damaged one, or that of another version, is begun anew.
@@ -89,21 +87,12 @@ final class Catalogue {
     }
   }
 
-  /// Reads what is known, before the first `entries(_:)`.
-  func load() {
-    do {
-      let select = try connection.prepare("SELECT stamp, runs FROM log")
-      while try select.step() { known[select.text(0)] = select.text(1) }
-    } catch {
-      known = [:]
-    }
-  }
-
   /// The runs of a log that has not changed; `nil` if they are not known.
   func entries(_ stamp: Stamp) -> [RunEntry]? {
-    guard let text = known[stamp.text], case .list(let values)? = try? JSONReader.value(text) else {
-      return nil
-    }
+    defer { select.reset() }
+    guard (try? select.bind(1, stamp.text)) != nil, (try? select.step()) == true,
+      case .list(let values)? = try? JSONReader.value(select.text(0))
+    else { return nil }
     let entries = values.compactMap { RunEntry($0) }
     return entries.count == values.count ? entries : nil
   }

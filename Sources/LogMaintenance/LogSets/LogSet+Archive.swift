@@ -9,8 +9,8 @@ extension LogSet {
   func chosen(
     _ names: [String], _ selector: String, _ choose: (([RunEntry]) -> [Int])?
   ) throws -> [Archive.Run] {
-    let archive = try Archive(names, cache: environment.cache, prepare: environment.prepare)
-    for log in archive.unreadable { environment.omit(log.path, log.reason) }
+    let archive = try Archive(names, prepare: environment.prepare)
+    for log in archive.unreadable { environment.omit(log) }
     let indexes: [Int]
     if let choose {
       indexes = choose(archive.runs.map(\.entry))
@@ -30,22 +30,20 @@ extension LogSet {
   /// Adds the files of runs: those of a rotated run merged, all others as they are.
   func add(_ runs: [Archive.Run], _ mode: Mode) throws {
     var ids: [String: Set<String>] = [:]
-    var files: [[String]] = []
+    var groups: [[String]] = []
+    var groupOfFile: [String: Int] = [:]
     for run in runs {
       for path in run.paths { ids[path, default: []].insert(run.entry.id) }
-      // Another run may be in one of these files, too.
-      let isShared: ([String]) -> Bool = { !Set($0).isDisjoint(with: run.paths) }
-      var group = files.filter(isShared).joined().map(\.self)
-      group += run.paths.filter { !group.contains($0) }
-      files = files.filter { !isShared($0) } + [group]
+      // Other runs may be in these files, too.
+      let known = Set(run.paths.compactMap { groupOfFile[$0] }).sorted()
+      let fresh = run.paths.filter { groupOfFile[$0] == nil }
+      groups.append(known.flatMap { groups[$0] } + fresh)
+      for group in known { groups[group] = [] }
+      for path in groups[groups.count - 1] { groupOfFile[path] = groups.count - 1 }
     }
-    for group in files {
-      let readers = try group.map { try LogReader(path: $0) }
-      let isRotated = try readers.contains { reader in
-        try reader.runs().contains { $0.previousFile != nil || $0.nextFile != nil }
-      }
+    for group in groups where !group.isEmpty {
       let selected = group.reduce(into: Set<String>()) { $0.formUnion(ids[$1] ?? []) }
-      if group.count > 1, isRotated, mode != .files {
+      if group.count > 1, mode != .files, try Self.areSegments(group) {
         let name = group.joined(separator: " + ")
         let merged = try RotatedRunFiles(name, group, follows: false, environment)
         rotated.append(merged)
@@ -61,5 +59,11 @@ extension LogSet {
       }
     }
     parts = named
+  }
+
+  private static func areSegments(_ files: [String]) throws -> Bool {
+    try files.contains { path in
+      try LogReader(path: path).runs().contains { $0.previousFile != nil || $0.nextFile != nil }
+    }
   }
 }

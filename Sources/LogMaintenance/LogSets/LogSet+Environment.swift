@@ -12,10 +12,8 @@ extension LogSet {
     package var progress: (_ total: Int64) -> (_ merged: Int64?) -> Void = { _ in { _ in } }
     /// Called on any thread.
     package var warn: @Sendable (_ message: String) -> Void = { _ in }
-    /// Called with a log of a folder or of a pattern that cannot be read, and why. Its runs are left out.
-    package var omit: (_ path: String, _ reason: String) -> Void = { _, _ in }
-    /// The folder for caches, see `CacheFolder`; by default the user's.
-    package var cache: String?
+    /// Called with a log of a folder or of a pattern that cannot be read. Its runs are left out.
+    package var omit: (_ log: Archive.Unreadable) -> Void = { _ in }
 
     package init() {}
   }

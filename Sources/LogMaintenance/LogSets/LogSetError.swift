@@ -6,7 +6,9 @@ package enum LogSetError: Error, Sendable {
   case severalRunsToFollow(template: String)
   /// A folder, a pattern or several selected runs cannot be followed.
   case cannotFollow(name: String)
-  /// No run matches an expression, or a folder or pattern has no log.
+  /// A folder or a pattern has no log.
+  case noLogs(name: String)
+  /// No run matches an expression, or there is none in any log.
   case noRuns(names: [String], isSelected: Bool)
 }
 
@@ -21,9 +23,10 @@ extension LogSetError: CustomStringConvertible {
       "--follow follows one run of \(template); choose it with --run"
     case .cannotFollow(let name):
       "--follow follows one log; name it instead of \(name)"
+    case .noLogs(let name): "\(name): there is no log in it"
     case .noRuns(let names, let isSelected):
       names.joined(separator: ", ")
-        + (isSelected ? ": no run matches --runs; see 'tasklog runs'" : ": there is no log in it")
+        + (isSelected ? ": no run matches --runs; see 'tasklog runs'" : ": there is no run in it")
     }
   }
 }

@@ -58,7 +58,7 @@ struct ReportCommand: ParsableCommand {
     if log2 != nil, compare == nil {
       throw Failure.usage("--log2: requires --compare, which selects the second run")
     }
-    for path in try logs.allPaths() + (log2.map(ArchiveFiles.all) ?? [])
+    for path in try logs.allPaths() + (log2.map(ArchiveFiles.logs) ?? [])
     where FileIdentity.isSame(path, output) {
       throw Failure.usage("-o \(output): is the log itself; name another file")
     }

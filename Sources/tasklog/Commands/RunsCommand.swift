@@ -67,14 +67,9 @@ struct RunsCommand: ParsableCommand {
 
   /// Lists runs of folders and patterns, or those that an expression selects.
   private func list(_ choose: (([RunEntry]) -> [Int])?) throws {
-    var names: [String] = []
-    for name in logs.given {
-      let paths = try ArchiveFiles.all(name)
-      if paths.isEmpty { throw LogSetError.noRuns(names: [name], isSelected: false) }
-      names += paths
-    }
-    let archive = try Archive(names, prepare: { _ = try LogOptions.recovered($0) })
-    for log in archive.unreadable { Console.omit("\(log.reason); its runs are left out") }
+    let environment = LogSet.Environment.command()
+    let archive = try Archive(logs.given, prepare: environment.prepare)
+    for log in archive.unreadable { environment.omit(log) }
     let indexes = choose?(archive.runs.map(\.entry)) ?? Array(archive.runs.indices)
     try format.write(
       Reports.runs(archive, indexes), options: logs.repeated + selection.repeated)

@@ -2,6 +2,7 @@ import ArgumentParser
 import EventLog
 import Glibc
 import LogFormat
+import LogMaintenance
 import Querying
 
 struct StatusCommand: ParsableCommand {
@@ -25,7 +26,7 @@ struct StatusCommand: ParsableCommand {
 
   func run() throws {
     var states: [Reports.RecorderState] = []
-    for path in logs.given.flatMap(Self.candidates) {
+    for path in try logs.given.flatMap(Self.candidates) {
       let reader = try LogReader(path: path)
       for run in try reader.runs() where run.nextFile == nil {
         states.append(
@@ -39,11 +40,22 @@ struct StatusCommand: ParsableCommand {
     try format.write(Reports.recorders(running.isEmpty ? newest.map { [$0] } ?? [] : running))
   }
 
-  /// The logs of a template that may have a recorder, and the newest one.
-  private static func candidates(_ path: String) -> [String] {
+  /// The logs of a template or a folder that may have a recorder, and that of the newest run.
+  private static func candidates(_ path: String) throws -> [String] {
+    if ArchiveFiles.isCollection(path) { return try currentLogs(ofFolder: path) }
     guard LogTemplate.isTemplate(path) else { return [path] }
     let all = LogTemplate.all(path)
     return all.dropLast().filter { access(RecorderLock.parent(ofLog: $0), F_OK) == 0 }
       + all.suffix(1)
+  }
+
+  private static func currentLogs(ofFolder name: String) throws -> [String] {
+    let archive = try Archive([name]) { _ in }
+    for log in archive.unreadable { LogSet.Environment.command().omit(log) }
+    var paths: [String] = []
+    for run in archive.runs.filter({ $0.entry.end == .running }) + archive.runs.suffix(1) {
+      if let last = run.paths.last, !paths.contains(last) { paths.append(last) }
+    }
+    return paths
   }
 }
