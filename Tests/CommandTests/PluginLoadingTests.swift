@@ -182,7 +182,9 @@ import Testing
       ["--plugin", "Tally.swift"], "swiftc is not on the PATH",
       environment: ["PATH": Command.program.deletingLastPathComponent().path + ":/nowhere"])
     let copy = folder("tasklog")
-    try FileManager.default.copyItem(atPath: program, toPath: copy)
+    // Copied by another process: what a test starts meanwhile would inherit the file that this process
+    // is writing, and a file that is open for writing cannot be executed.
+    #expect(try Command.run(program: URL(fileURLWithPath: "/bin/cp"), [program, copy]).code == 0)
     let result = try Command.run(
       ["replay", "--log", log, "--plugin", folder("Tally.swift")],
       program: URL(fileURLWithPath: copy))
