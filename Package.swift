@@ -188,8 +188,8 @@ let package = Package(
     .testTarget(
       name: "QueryingTests",
       dependencies: [
-        "BrokerMessages", "EventLog", "LogFormat", "LogMaintenance", "Querying", "TaskLogPlugin",
-        "TestSupport",
+        "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Querying",
+        "TaskLogPlugin", "TestSupport",
       ],
       linkerSettings: exportsSymbols),
     .testTarget(

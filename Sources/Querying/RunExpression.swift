@@ -5,9 +5,11 @@ import LogMaintenance
 package struct RunExpressionError: Error, Sendable, CustomStringConvertible {
   package var text: String
   package var reason: String
+  /// The option that it was given for.
+  package var option = "--runs"
 
   package var description: String {
-    "--runs '\(text)': \(reason); write such as 'label.pipeline=etl and started>-7d and not died'"
+    "\(option) '\(text)': \(reason); write such as 'label.pipeline=etl and started>-7d and not died'"
   }
 }
 

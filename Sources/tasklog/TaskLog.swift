@@ -35,7 +35,7 @@ struct TaskLog: AsyncParsableCommand {
         name: "Explain",
         subcommands: [
           ErrorsCommand.self, SlowestCommand.self, CriticalPathCommand.self, OpenCommand.self,
-          CompareCommand.self,
+          CompareCommand.self, TrendCommand.self,
         ]),
       CommandGroup(name: "Replay", subcommands: [ReplayCommand.self, PluginsCommand.self]),
       CommandGroup(name: "Export", subcommands: [ExportCommand.self]),
@@ -148,6 +148,10 @@ extension LogSetError: ExplainedError {
 
 extension RunExpressionError: ExplainedError {
   var isUsage: Bool { true }
+}
+
+extension MeasureError: ExplainedError {
+  var isUsage: Bool { !isUnknown }
 }
 
 extension ReportingError: ExplainedError {

@@ -34,7 +34,7 @@ import Testing
   static let names = logs.keys.sorted()
   private static func isLater(_ name: String) -> Bool { name.hasSuffix("later") }
 
-  private static func path(_ name: String) -> String {
+  static func path(_ name: String) -> String {
     folder.appendingPathComponent(name + ".db").path
   }
 

@@ -76,6 +76,10 @@ import Testing
     for name in ["tasklog.db", "monday.db", "tuesday.db", "crashed.db"] {
       try FileManager.default.copyItem(atPath: log, toPath: folder(name))
     }
+    if command == "compare" {
+      try FileManager.default.copyItem(
+        atPath: FrozenLogTests.path("v2-demo"), toPath: folder("older.db"))
+    }
     let examples = help.split(separator: "\n").filter { $0.hasPrefix("  tasklog ") }
     #expect(!examples.isEmpty)
     for example in examples {

@@ -9,6 +9,9 @@ package struct RunSummary: Sendable {
     package var retried: Int64 = 0
     package var nbytes: Int64 = 0
     package var computeSeconds = 0.0
+    /// Nearest-rank percentiles of the time that a task computed, in nanoseconds; `nil` if none did.
+    package var computeP50: Int64?
+    package var computeP95: Int64?
 
     package init() {}
   }
@@ -46,6 +49,9 @@ package struct RunSummary: Sendable {
     package var clock: (offset: Int64, uncertainty: Int64)?
   }
 
+  /// Nanoseconds from the first event of a task at the scheduler until the last task was done or had
+  /// failed; `nil` if none did.
+  package var makespan: Int64?
   package var prefixes: [Prefix] = []
   package var states: [State] = []
   package var workers: [Worker] = []

@@ -24,6 +24,9 @@ struct SummaryScan {
   /// The moves of stolen tasks, in the order of arrival, and how many of them have been applied.
   private let moves: [TaskReassignment]
   private var moveCount = 0
+  /// When the scheduler first had a task, and when the last one was done or had failed.
+  private var firstTask: Int64?
+  private var lastTask: Int64?
 
   private struct OtherInterval: Hashable {
     var source: Int32
@@ -53,6 +56,11 @@ struct SummaryScan {
       else { continue }
       var figures = prefixes.rows[place].figures
       figures.name = name
+      if prefixes.rows[place].compute.count > 0 {
+        figures.computeP50 = prefixes.rows[place].compute.percentile(50)
+        figures.computeP95 = prefixes.rows[place].compute.percentile(95)
+        prefixes.rows[place].compute = Durations()
+      }
       if figures.tasks > 0 { summary.prefixes.append(figures) }
       for (kind, state) in prefixes.rows[place].durations {
         guard var durations = prefixes.rows[place].take(kind, state), durations.count > 0 else {
@@ -74,6 +82,7 @@ struct SummaryScan {
       ($0.prefix ?? "", $0.source, $0.state) < ($1.prefix ?? "", $1.source, $1.state)
     }
     summary.workers = workers.rows(clocks)
+    if let firstTask, let lastTask { summary.makespan = lastTask - firstTask }
     return summary
   }
 
@@ -121,6 +130,7 @@ struct SummaryScan {
     }
     if let outcome, outcome.hasCompute, scope?.includes(worker: worker) ?? true {
       prefixes.rows[prefix].figures.computeSeconds += outcome.computeSeconds
+      prefixes.rows[prefix].compute.add(Int64(saturating: outcome.computeSeconds * 1e9))
       workers.addBusy(worker, outcome.computeSeconds)
     }
     // The state did not change.
@@ -142,6 +152,12 @@ struct SummaryScan {
   ) throws {
     let finish = row.finish
     let counts = scope?.window.contains(row.time) ?? true
+    if counts {
+      if firstTask == nil { firstTask = row.time }
+      if finish == texts.memory || finish == texts.erred {
+        lastTask = max(lastTask ?? row.time, row.time)
+      }
+    }
     if finish == texts.processing {
       keys[place].sent += 1
       if counts, keys[place].sent > 1, !keys[place].isRetried {

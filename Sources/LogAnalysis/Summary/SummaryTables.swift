@@ -120,6 +120,8 @@ struct KeySlots {
 struct PrefixTable {
   struct Row {
     var figures = RunSummary.Prefix()
+    /// The time that each task computed.
+    var compute = Durations()
     /// By kind of source (0 for the scheduler) and state.
     private var byKind: [[Durations?]] = [[], []]
 

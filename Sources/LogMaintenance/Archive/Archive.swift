@@ -1,5 +1,4 @@
 import EventLog
-import Glibc
 import LogFormat
 
 /// The runs of many logs, the oldest first, without having opened those that a catalogue knows.
@@ -14,6 +13,10 @@ package struct Archive {
   package struct Unreadable: Sendable {
     package var path: String
     package var reason: String
+
+    package init(path: String, reason: String) {
+      (self.path, self.reason) = (path, reason)
+    }
   }
 
   package private(set) var runs: [Run] = []
@@ -45,7 +48,10 @@ package struct Archive {
       stamps.append(entries == nil ? Catalogue.Stamp(path) : nil)
     }
     let unknown = paths.indices.filter { found[$0] == nil }
-    Self.forEach(unknown.map { paths[$0] }) { place, result in
+    let unknownPaths = unknown.map { paths[$0] }
+    ParallelMap.forEach(unknown.count) {
+      try Self.entries(unknownPaths[$0])
+    } take: { place, result in
       let index = unknown[place]
       switch result {
       case .success(let entries):
@@ -70,28 +76,6 @@ package struct Archive {
     return try reader.runs().compactMap {
       try RunEntry([RunSegment(reader: reader, run: $0)], &origins)
     }
-  }
-
-  /// What each log has, read with all processors, in the order of the paths.
-  private static func forEach(
-    _ paths: [String], _ body: (_ index: Int, Result<[RunEntry], any Error>) -> Void
-  ) {
-    let queue = OrderedWorkQueue<[RunEntry]>(count: paths.count, ahead: 256)
-    let work: @Sendable () -> Void = {
-      while let index = queue.next() {
-        queue.put(Result { try entries(paths[index]) }, at: index)
-      }
-    }
-    let threads = (0..<min(ParallelThread.processors, paths.count)).compactMap { _ in
-      ParallelThread.start(work)
-    }
-    // Where there is no other thread.
-    if threads.isEmpty {
-      for (index, path) in paths.enumerated() { body(index, Result { try entries(path) }) }
-    } else {
-      for index in paths.indices { body(index, queue.take(index)) }
-    }
-    for thread in threads { pthread_join(thread, nil) }
   }
 
   /// Puts the segments of each run together, the oldest run first. Of several copies of a run the most

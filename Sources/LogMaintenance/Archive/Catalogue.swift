@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogAnalysis
 import LogFormat
 import TaskLogPlugin
 
@@ -41,14 +42,17 @@ final class Catalogue {
   }
 
   /// Changes with what is stored.
-  private static let version: Int64 = 1
+  private static let version: Int64 = 2
   /// The rows that are kept; those that were written first are removed.
   private static let limit = 200_000
 
   private let connection: Connection
   private let select: Statement
   private let insert: Statement
+  private let selectFigures: Statement
+  private let insertFigures: Statement
   private var fresh: [(stamp: String, entries: String)] = []
+  private var freshFigures: [(stamp: String, run: String, figures: String)] = []
 
   /// `nil` if it cannot be used.
   init?() {
@@ -57,9 +61,14 @@ final class Catalogue {
     guard let connection = Self.open(path) ?? Self.replaced(path) else { return nil }
     guard let select = try? connection.prepare("SELECT runs FROM log WHERE stamp = ?"),
       let insert = try? connection.prepare(
-        "INSERT OR REPLACE INTO log (stamp, runs) VALUES (?, ?)")
+        "INSERT OR REPLACE INTO log (stamp, runs) VALUES (?, ?)"),
+      let selectFigures = try? connection.prepare(
+        "SELECT figures FROM figures WHERE stamp = ? AND run = ?"),
+      let insertFigures = try? connection.prepare(
+        "INSERT OR REPLACE INTO figures (stamp, run, figures) VALUES (?, ?, ?)")
     else { return nil }
     (self.connection, self.select, self.insert) = (connection, select, insert)
+    (self.selectFigures, self.insertFigures) = (selectFigures, insertFigures)
   }
 
   /// A damaged one, or that of another version, is begun anew.
@@ -78,6 +87,9 @@ final class Catalogue {
         try connection.execute(
           """
           CREATE TABLE IF NOT EXISTS log (stamp TEXT PRIMARY KEY, runs TEXT NOT NULL) STRICT;
+          CREATE TABLE IF NOT EXISTS figures (
+            stamp TEXT NOT NULL, run TEXT NOT NULL, figures TEXT NOT NULL, PRIMARY KEY (stamp, run)
+          ) STRICT;
           PRAGMA user_version = \(version);
           """)
       }
@@ -102,20 +114,44 @@ final class Catalogue {
     fresh.append((stamp.text, JSONWriter.text(.list(entries.map(\.value)))))
   }
 
+  /// The figures of a run in logs that have not changed; `nil` if they are not known.
+  ///
+  /// - Parameter stamp: of all its logs.
+  func figures(of run: String, _ stamp: String) -> RunFigures? {
+    defer { selectFigures.reset() }
+    guard (try? selectFigures.bind(1, stamp)) != nil, (try? selectFigures.bind(2, run)) != nil,
+      (try? selectFigures.step()) == true
+    else { return nil }
+    return (try? JSONReader.value(selectFigures.text(0))).flatMap { RunFigures($0) }
+  }
+
+  /// Keeps the figures of a run that has ended.
+  func add(_ figures: RunFigures, of run: String, _ stamp: String) {
+    freshFigures.append((stamp, run, JSONWriter.text(figures.value)))
+  }
+
   /// Stores what was added.
   func save() {
-    guard !fresh.isEmpty else { return }
+    guard !fresh.isEmpty || !freshFigures.isEmpty else { return }
     try? connection.transaction {
       for row in fresh {
         try insert.bind(1, row.stamp)
         try insert.bind(2, row.entries)
         try insert.run()
       }
-      try connection.execute(
-        """
-        DELETE FROM log WHERE rowid <= (SELECT max(rowid) - \(Self.limit) FROM log)
-        """)
+      for row in freshFigures {
+        try insertFigures.bind(1, row.stamp)
+        try insertFigures.bind(2, row.run)
+        try insertFigures.bind(3, row.figures)
+        try insertFigures.run()
+      }
+      for table in ["log", "figures"] {
+        try connection.execute(
+          """
+          DELETE FROM \(table) WHERE rowid <= (SELECT max(rowid) - \(Self.limit) FROM \(table))
+          """)
+      }
     }
-    fresh = []
+    (fresh, freshFigures) = ([], [])
   }
 }

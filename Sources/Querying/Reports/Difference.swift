@@ -6,27 +6,36 @@ extension Reports {
   /// Compares two runs side by side, with the first differing event of their schedulers. Values
   /// that always differ between runs (times, stimuli, addresses of workers) are ignored.
   ///
-  /// - Throws: `LogError`.
+  /// - Parameter limits: tested with the first run as the baseline.
+  /// - Throws: `LogError`, `MeasureError`.
   package static func difference(
-    _ first: (reader: LogReader, run: RunInfo), _ second: (reader: LogReader, run: RunInfo)
-  ) throws -> Report {
+    _ first: (reader: LogReader, run: RunInfo), _ second: (reader: LogReader, run: RunInfo),
+    _ limits: [MeasureLimit] = []
+  ) throws -> (report: Report, results: [MeasureLimit.Result]) {
     let one = try first.reader.summary(of: first.run)
     let two = try second.reader.summary(of: second.run)
     let difference = try FirstDifference(first, second)
-    return Report([
-      Report.Table(
-        "prefixes", title: "Tasks by prefix", columns: prefixColumns, rows: prefixRows(one, two)
-      ).onTerminal(
-        first: ["prefix", "tasks1", "tasks2", "failed1", "failed2", "compute1", "compute2"]),
-      Report.Table(
-        "states", title: "Seconds in each state", columns: stateColumns,
-        rows: stateRows(one, two)
-      ).onTerminal(title: "Time in each state"),
-      Report.Table(
-        "first_difference", title: "The first difference", columns: eventColumns,
-        rows: difference.map(eventRows) ?? []
-      ).onTerminal(whenEmpty: "none: the schedulers of both runs did the same"),
-    ])
+    let before = [try first.reader.figures(of: first.run, one)]
+    let after = [try second.reader.figures(of: second.run, two)]
+    let results = try limits.flatMap { try $0.results(of: after, baseline: before) }
+    let measures = Comparison.all(of: after, baseline: before).filter { $0.measure.prefix == nil }
+    let report = Report(
+      [
+        Report.Table(
+          "prefixes", title: "Tasks by prefix", columns: prefixColumns, rows: prefixRows(one, two)
+        ).onTerminal(
+          first: ["prefix", "tasks1", "tasks2", "failed1", "failed2", "compute1", "compute2"]),
+        Report.Table(
+          "states", title: "Seconds in each state", columns: stateColumns,
+          rows: stateRows(one, two)
+        ).onTerminal(title: "Time in each state"),
+        Report.Table(
+          "first_difference", title: "The first difference", columns: eventColumns,
+          rows: difference.map(eventRows) ?? []
+        ).onTerminal(whenEmpty: "none: the schedulers of both runs did the same"),
+        measureTable(measures),
+      ] + limitTables(results))
+    return (report, results)
   }
 
   // MARK: - Figures

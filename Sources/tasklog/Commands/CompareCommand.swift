@@ -1,44 +1,94 @@
 import ArgumentParser
 import EventLog
+import LogAnalysis
 import LogMaintenance
 import Querying
+import Reporting
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
-    abstract: "Compare two runs: counts, durations, failures, first difference.",
+    abstract: "Compare two runs, or runs with a baseline of many; fail if one got worse.",
+    usage: """
+      tasklog compare <run1> <run2> [--log2 <path>] [<option> ...]
+      tasklog compare --baseline <expression> [<run> ...] [<option> ...]
+      """,
     discussion: """
-      Tables: prefixes, states, and first_difference: the first differing event of the schedulers. \
-      Times, stimuli and addresses are not compared.
+      Two runs are compared in full. Tables: prefixes, states, first_difference (the first differing \
+      event of the schedulers; times, stimuli and addresses are not compared) and measures.
+
+      With --baseline runs (by default the latest) are compared with those that the expression selects, \
+      without the compared ones. Tables: measures and runs. A difference is called "higher" or \
+      "lower" if the medians differ by 10 % or more and chance makes one as large in less than 1 % of \
+      such comparisons (rank-sum test, Holm's correction over all measures). A single run is not \
+      called so; its place among the others is shown.
+
+      A limit such as 'makespan > 1.2x', 'p95(prefix=load) > 3s', 'failed > 0' or 'time(class=disk) \
+      > 2x' is tested on the median of the runs, where x is the median of the baseline, or of run1. The \
+      exit code is 2 if a limit is exceeded. Measures: makespan, work, idle, missing, \
+      time(class=…), and, of all tasks or with (prefix=…), tasks, failed, retried, work, bytes, p50, p95.
 
       Examples:
         tasklog compare "#1" latest
         tasklog compare latest latest --table prefixes --format csv
+        tasklog compare --log . --baseline 'closed last 20' --fail-if 'failed > 1.5x'
       """)
 
-  @Argument(help: ArgumentHelp("A run, as for --run.", valueName: "run1"))
-  var first: String
-
-  @Argument(help: ArgumentHelp("The other run.", valueName: "run2"))
-  var second: String
+  @Argument(help: ArgumentHelp("A run, as for --run.", valueName: "run"))
+  var compared: [String] = []
 
   @OptionGroup var logs: LogsOptions
+  @OptionGroup var many: RunsOption
 
   @Option(
     help: ArgumentHelp("The log of the second run, if it is a different one.", valueName: "path"),
     completion: .file())
   var log2: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Compare with all runs of which this is true, as for --runs.", valueName: "expression"))
+  var baseline: String?
+
+  @Option(
+    help: ArgumentHelp("Exit with code 2 if this is true; can be repeated.", valueName: "limit"))
+  var failIf: [String] = []
+
+  @Option(
+    help: ArgumentHelp("Write the limits as JUnit XML, too.", valueName: "path"),
+    completion: .file())
+  var junit: String?
+
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let one = try logs.resolve(run: first, .one)
+    let limits = try failIf.map { try MeasureLimit($0) }
+    if junit != nil, limits.isEmpty {
+      throw Failure.usage("--junit: there are no limits to write; add --fail-if")
+    }
+    let results = try baseline == nil ? compareTwo(limits) : compareMany(limits)
+    try finish(results)
+  }
+
+  // MARK: - Two runs
+
+  private func compareTwo(_ limits: [MeasureLimit]) throws -> [MeasureLimit.Result] {
+    guard many.runs == nil else {
+      throw Failure.usage("--runs: what to compare these runs with? Add --baseline")
+    }
+    guard compared.count == 2 else {
+      throw Failure.usage(
+        "name two runs to compare, as in 'tasklog compare \"#1\" latest', or a --baseline of many")
+    }
+    let one = try logs.resolve(run: compared[0], .one)
     defer { one.remove() }
     let other = try LogSet.resolve(
-      log2.map { [$0] } ?? logs.given, runs: second, mode: .one, environment: .command())
+      log2.map { [$0] } ?? logs.given, runs: compared[1], mode: .one, environment: .command())
     defer { other.remove() }
-    try report.write(
-      Reports.difference(try Self.run(first, of: one), try Self.run(second, of: other)))
+    let (difference, results) = try Reports.difference(
+      try Self.run(compared[0], of: one), try Self.run(compared[1], of: other), limits)
+    try report.write(difference)
+    return results
   }
 
   private static func run(
@@ -50,5 +100,70 @@ struct CompareCommand: ParsableCommand {
       throw Failure.usage("\(selector): selects several runs; compare two single runs")
     }
     return (reader, runs[0])
+  }
+
+  // MARK: - Many runs
+
+  private func compareMany(_ limits: [MeasureLimit]) throws -> [MeasureLimit.Result] {
+    if log2 != nil { throw Failure.usage("--log2 and --baseline cannot be combined") }
+    if many.runs != nil, !compared.isEmpty {
+      throw Failure.usage("\(compared[0]): name runs, or select them with --runs, not both")
+    }
+    let archive = try RunArchive(logs)
+    let chosen = try chosen(archive)
+    var others = try archive.select(baseline ?? "", option: "--baseline")
+    others.removeAll(where: Set(chosen).contains)
+    guard !others.isEmpty else {
+      throw Failure.run(
+        "--baseline '\(baseline ?? "")': selects no run but the compared ones; see 'tasklog runs'")
+    }
+    let found = archive.figures(of: others + chosen)
+    let before = found.filter { others.contains($0.index) }.map(\.run)
+    let after = found.filter { !others.contains($0.index) }.map(\.run)
+    guard !before.isEmpty, !after.isEmpty else {
+      let side = before.isEmpty ? "baseline's" : "compared"
+      throw Failure.run("none of the \(side) runs can be read")
+    }
+    let results = try limits.flatMap {
+      try $0.results(of: after.map(\.figures), baseline: before.map(\.figures))
+    }
+    try report.write(
+      Reports.comparison(after, baseline: before, results), options: logs.repeated)
+    return results
+  }
+
+  /// The indexes of the compared runs.
+  private func chosen(_ archive: RunArchive) throws -> [Int] {
+    if let runs = many.runs {
+      let chosen = try archive.select(runs, option: "--runs")
+      guard !chosen.isEmpty else {
+        throw Failure.run("--runs '\(runs)': selects no run; see 'tasklog runs'")
+      }
+      return chosen
+    }
+    var chosen: [Int] = []
+    for selector in compared.isEmpty ? ["latest"] : compared {
+      chosen += try archive.runs(matching: selector).filter { !chosen.contains($0) }
+    }
+    return chosen
+  }
+
+  // MARK: - Limits
+
+  /// Writes what the limits say, and fails if one is exceeded.
+  private func finish(_ results: [MeasureLimit.Result]) throws {
+    if let junit {
+      let file = try OutputFile(path: junit)
+      try file.write(JUnitXML.text(results, suite: "tasklog compare"))
+      try file.commit()
+    }
+    let failed = results.filter(\.hasFailed)
+    guard !failed.isEmpty else { return }
+    // A terminal has shown them.
+    if !report.format.isTable { for result in failed { Console.warn(result.text) } }
+    throw Failure(
+      message: failed.count == 1
+        ? "failed: \(failed[0].limit.text)"
+        : "failed: \(failed.count) of \(results.count) limits", code: Failure.answerCode)
   }
 }

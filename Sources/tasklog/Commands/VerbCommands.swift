@@ -117,16 +117,39 @@ struct ErrorsCommand: ParsableCommand {
       Tables: causes (exceptions, with the number of tasks that failed), errors (tasks that failed \
       themselves, with their traceback), affected (tasks that failed because of others, with the \
       blamed key) and at_workers (failures that only a worker had, such as data that it cannot \
-      unpickle).
+      unpickle). With --runs the errors of all these runs are grouped by the type of the exception and the \
+      function that raised it, with the first and the last run that had them; filters and the tables above \
+      show each run.
 
       Examples:
         tasklog errors
         tasklog errors --table errors --format json
+        tasklog errors --log . --runs 'started>-7d'
       """)
 
   @OptionGroup var options: ScopedVerbOptions
 
-  func run() throws { try options.write(Reports.errors(_:_:in:)) }
+  func run() throws {
+    let selection = options.options.selection
+    if let runs = selection.run.many.runs, options.scope.repeated.isEmpty,
+      [nil, "groups"].contains(options.options.report.table)
+    {
+      return try group(selection, runs)
+    }
+    try options.write(Reports.errors(_:_:in:))
+  }
+
+  /// Groups the errors of many runs.
+  private func group(_ selection: RunOptions, _ expression: String) throws {
+    let archive = try RunArchive(selection.log)
+    let indexes = try archive.select(expression, option: "--runs")
+    guard !indexes.isEmpty else {
+      throw Failure.run("--runs '\(expression)': selects no run; see 'tasklog runs'")
+    }
+    let (groups, runs) = archive.errorGroups(of: indexes)
+    try options.options.report.write(
+      Reports.errorGroups(groups, runs), options: selection.log.repeated)
+  }
 }
 
 struct SlowestCommand: ParsableCommand {

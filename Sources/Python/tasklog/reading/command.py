@@ -14,6 +14,11 @@ from tasklog.reading.errors import LogError
 
 _PREFIX = "tasklog: "
 
+_MEASURES = [
+    "measure", "class", "prefix", "unit", "baseline", "value", "change", "verdict",
+    "baseline_runs", "runs", "p", "p_corrected", "baseline_min", "baseline_max", "min", "max",
+]  # fmt: skip
+
 _WORKERS = [
     "run", "worker", "name", "joined", "left", "nthreads", "tasks", "failed", "nbytes", "busy",
     "utilization", "occupancy", "life", "clock_offset", "clock_uncertainty",
@@ -80,6 +85,7 @@ TABLES: dict[str, dict[str, list[str]]] = {
         "first_difference": [
             "side", "event", "seq", "time", "hook", "key", "start", "finish",
         ],
+        "measures": _MEASURES,
     },
     "state": {
         "tasks": ["run", "source", "worker", "key", "state", "since", "seq", "life"],

@@ -415,8 +415,9 @@ class Run:
         Returns
         -------
         Report
-            The tables ``prefixes``, ``states`` (seconds in each state) and ``first_difference``,
-            the first event of the schedulers that differs. Columns that end in 1 are of this run.
+            The tables ``prefixes``, ``states`` (seconds in each state), ``first_difference``,
+            the first event of the schedulers that differs, and ``measures``: figures of the whole
+            run. Columns that end in 1, and ``baseline``, are of this run.
         """
         two = (other if isinstance(other, Run) else self.log.run(other)).info
         arguments = [self.id, two.id, "--log2", two.path]

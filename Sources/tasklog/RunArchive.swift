@@ -1,0 +1,77 @@
+import EventLog
+import LogAnalysis
+import LogFormat
+import LogMaintenance
+import Querying
+
+/// The runs of the named logs, for commands that compare many.
+struct RunArchive {
+  private let archive: Archive
+  private let names: [String]
+  private let environment = LogSet.Environment.command()
+
+  /// - Throws: `LogError`; what cannot be read is reported.
+  init(_ logs: LogsOptions) throws {
+    names = logs.given
+    archive = try Archive(logs.given, prepare: environment.prepare)
+    for log in archive.unreadable { environment.omit(log) }
+    guard !archive.runs.isEmpty else { throw LogSetError.noRuns(names: names, isSelected: false) }
+  }
+
+  /// The indexes of the runs of which an expression is true.
+  ///
+  /// - Throws: `RunExpressionError`.
+  func select(_ expression: String, option: String) throws -> [Int] {
+    var parsed: RunExpression
+    do {
+      parsed = try RunExpression(expression, now: Clock.now())
+    } catch var error {
+      error.option = option
+      throw error
+    }
+    return parsed.select(archive.runs.map(\.entry))
+  }
+
+  /// The indexes of the runs that a selector as for `--run` selects.
+  ///
+  /// - Throws: `LogError.unknownRun`, `LogError.ambiguousRun`.
+  func runs(matching selector: String) throws -> [Int] {
+    try RunSelector(selector).select(
+      from: Array(archive.runs.indices), ofLog: names.joined(separator: ", "),
+      id: { archive.runs[$0].entry.id }, number: { Int64($0 + 1) })
+  }
+
+  /// The runs with their figures, in the order of the indexes; what cannot be read is reported and left out.
+  func figures(of indexes: [Int]) -> [(index: Int, run: ComparedRun)] {
+    var bar = ProgressBar(total: Int64(indexes.count), noun: "runs")
+    let (figures, unreadable) = archive.figures(indexes, environment: environment) {
+      bar.show(Int64($0))
+    }
+    bar.finish()
+    for log in unreadable { environment.omit(log) }
+    return zip(indexes, figures).compactMap { index, figures in
+      figures.map { (index, ComparedRun(archive.runs[index], $0)) }
+    }
+  }
+
+  /// The errors of runs by exception and function; what cannot be read is reported and left out.
+  func errorGroups(of indexes: [Int]) -> (ErrorGroups, runs: [(number: Int64, id: String)]) {
+    var found: [[ErrorCause]?] = Array(repeating: nil, count: indexes.count)
+    archive.read(indexes, environment: environment) {
+      try $0.failures(of: $1).causes()
+    } take: {
+      place, result in
+      switch result {
+      case .success(let causes): found[place] = causes
+      case .failure(let error):
+        environment.omit(
+          Archive.Unreadable(path: archive.runs[indexes[place]].paths[0], reason: "\(error)"))
+      }
+    }
+    var groups = ErrorGroups()
+    for (place, causes) in found.enumerated() {
+      for cause in causes ?? [] { groups.add(cause, run: place) }
+    }
+    return (groups, indexes.map { (Int64($0 + 1), archive.runs[$0].entry.id) })
+  }
+}
