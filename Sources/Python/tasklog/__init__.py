@@ -23,9 +23,11 @@ if TYPE_CHECKING:
         RebuiltObject,
         RebuiltScheduler,
         RemoteObject,
+        Replayed,
         Report,
         Run,
         RunInfo,
+        Runs,
         Table,
         open,
     )
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Args", "AsyncRecording", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject",
     "RebuiltScheduler", "Recorder", "Recording", "RecordingError", "RecordingWarning",
-    "RemoteObject", "Report", "Run", "RunInfo", "Status", "Table", "dask_setup",
+    "RemoteObject", "Replayed", "Report", "Run", "RunInfo", "Runs", "Status", "Table", "dask_setup",
     "find_binary", "job", "load_ipython_extension", "open", "record",
 ]  # fmt: skip
 __version__ = "0.1.0"
@@ -48,7 +50,7 @@ _MODULES = {
     **dict.fromkeys(
         (
             "Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "RebuiltScheduler",
-            "RemoteObject", "Report", "Run", "RunInfo", "Table",
+            "RemoteObject", "Replayed", "Report", "Run", "RunInfo", "Runs", "Table",
         ),
         "tasklog.reading",
     ),

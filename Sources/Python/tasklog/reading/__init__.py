@@ -9,9 +9,10 @@ from tasklog.reading.log import open_log as open
 from tasklog.reading.remote import RebuiltScheduler, RemoteObject
 from tasklog.reading.replaying import RebuiltObject
 from tasklog.reading.run import Errors, Report, Run
+from tasklog.reading.runs import Replayed, Runs
 from tasklog.reading.table import Table
 
 __all__ = [
     "Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "RebuiltScheduler",
-    "RemoteObject", "Report", "Run", "RunInfo", "Table", "open",
+    "RemoteObject", "Replayed", "Report", "Run", "RunInfo", "Runs", "Table", "open",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from tasklog.reading.errors import LogError, LogWarning
 from tasklog.reading.paths import LogPath, resolve
 from tasklog.reading.readers import open_reader
 from tasklog.reading.run import Run
+from tasklog.reading.runs import Runs
 from tasklog.reading.table import Table
 
 _RUNS = """
@@ -152,15 +153,18 @@ class Log:
         return displays.log(self)
 
     @property
-    def runs(self) -> Table:
+    def runs(self) -> Runs:
         """The runs, in the order of the files.
 
         Returns
         -------
-        Table
-            ``duration`` is in seconds; ``end`` is ``closed``, ``died`` or ``running``;
+        Runs
+            A table; ``duration`` is in seconds; ``end`` is ``closed``, ``died`` or ``running``;
             ``missing`` is the number of events that are known to be missing.
         """
+        return Runs(self, self._table_of)
+
+    def _table_of(self, infos: list[RunInfo]) -> tuple[Any, ...]:
         rows = [
             {
                 "run": info.id, "number": info.number, "log": info.log,
@@ -171,9 +175,10 @@ class Log:
                 "labels": json.dumps(info.labels), "host": info.host, "user": info.user,
                 "git_revision": info.git_revision, "command_line": info.command_line,
             }
-            for info in self._infos()
+            for info in infos
         ]  # fmt: skip
-        return self._table({"sql": _RUNS, "part": 0, "parameters": {"rows": json.dumps(rows)}})
+        request = {"sql": _RUNS, "part": 0, "parameters": {"rows": json.dumps(rows)}}
+        return self._table(request)._arguments()
 
     def __iter__(self) -> Iterator[Run]:
         """All runs, in the order of the files."""
@@ -247,6 +252,11 @@ class Log:
         return self._sql(sql, None, timeout, parameters)
 
     # Internals
+
+    @property
+    def _absolute(self) -> list[str]:
+        """The names of the logs for another process."""
+        return [os.path.join(self._folder, path) for path in self.paths]
 
     def _sql(
         self, sql: str, runs: list[str] | None, timeout: float | None, parameters: dict[str, Any]
@@ -356,9 +366,9 @@ def open_log(paths: LogPath | Iterable[LogPath]) -> Log:
     Parameters
     ----------
     paths
-        The path of a log, a folder with logs (``*.db``), a pattern such as ``logs/*.db``, a
-        template such as ``logs/{run}.db`` for logs with a file per run or several, or several of
-        these.
+        The path of a log, a folder with logs (also in its subfolders), a pattern such as
+        ``logs/*.db``, a template such as ``logs/{run}.db`` for logs with a file per run or several,
+        or several of these.
 
     Returns
     -------

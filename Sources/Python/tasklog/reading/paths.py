@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TypeAlias
 
 from tasklog.reading.errors import LogError
@@ -17,6 +16,8 @@ _TEMPLATE = "{run}"
 #: The header of a SQLite file, and the application id of a log in it:
 #: https://sqlite.org/fileformat2.html#the_database_header
 _MAGIC, _ID, _ID_OFFSET = b"SQLite format 3\0", b"tlog", 68
+#: What a log has next to it.
+_PARTS = ("-wal", "-shm", "-journal")
 
 
 def resolve(given: LogPath | Iterable[LogPath]) -> list[str]:
@@ -48,19 +49,36 @@ def _resolve(name: str) -> list[str]:
     if _TEMPLATE in name:
         return [name]
     if os.path.isdir(name):
-        return _logs(name, sorted(str(path) for path in Path(name).glob("*.db")), "*.db file")
+        return _logs(name, _files(name), "log in it")
     if not os.path.exists(name) and glob.has_magic(name):
         return _logs(name, sorted(glob.glob(name, recursive=True)), "file")
     return [name]
 
 
 def _logs(name: str, found: list[str], what: str) -> list[str]:
-    logs = [path for path in found if _may_be_log(path)]
+    logs = [path for path in found if not path.endswith(_PARTS) and _may_be_log(path)]
     if logs:
         return logs
     if found:
         raise LogError(f"{name}: none of {len(found)} files is a tasklog log: {found[0]}, …")
     raise LogError(f"{name}: there is no {what}; check the path")
+
+
+def _files(folder: str) -> list[str]:
+    """All files in a folder and its subfolders, but for hidden ones and links to folders."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise LogError(f"{folder}: cannot be read: {error.strerror}") from error
+    found: list[str] = []
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            found += _files(entry.path)
+        elif entry.is_file():
+            found.append(entry.path)
+    return found
 
 
 def _may_be_log(path: str) -> bool:
