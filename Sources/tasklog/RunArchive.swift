@@ -41,6 +41,32 @@ struct RunArchive {
       id: { archive.runs[$0].entry.id }, number: { Int64($0 + 1) })
   }
 
+  /// The ID of a run.
+  func id(_ index: Int) -> String { archive.runs[index].entry.id }
+
+  /// The number of a run in its log.
+  func number(_ index: Int) -> Int64 { archive.runs[index].entry.number }
+
+  /// The files of a run.
+  func paths(_ index: Int) -> [String] { archive.runs[index].paths }
+
+  /// Reads a run; one that cannot be read is reported and left out.
+  ///
+  /// - Throws: what the body throws but for errors of the log.
+  func read(_ index: Int, _ body: (LogReader, RunInfo) throws -> Void) throws {
+    let run = archive.runs[index]
+    do {
+      let logs = try LogSet.resolve(
+        run.paths, runs: run.entry.id, mode: .one, environment: environment)
+      defer { logs.remove() }
+      let reader = try logs.reader()
+      guard let info = try logs.parts[0].runs(reader).first else { return }
+      try body(reader, info)
+    } catch let error as LogError {
+      environment.omit(Archive.Unreadable(path: run.paths[0], reason: "\(error)"))
+    }
+  }
+
   /// The runs with their figures, in the order of the indexes; what cannot be read is reported and left out.
   func figures(of indexes: [Int]) -> [(index: Int, run: ComparedRun)] {
     var bar = ProgressBar(total: Int64(indexes.count), noun: "runs")

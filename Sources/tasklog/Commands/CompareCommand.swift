@@ -31,7 +31,7 @@ struct CompareCommand: ParsableCommand {
       Examples:
         tasklog compare "#1" latest
         tasklog compare latest latest --table prefixes --format csv
-        tasklog compare --log . --baseline 'closed last 20' --fail-if 'failed > 1.5x'
+        tasklog compare --log . --baseline 'closed last 20' --fail-if 'missing > 0'
       """)
 
   @Argument(help: ArgumentHelp("A run, as for --run.", valueName: "run"))

@@ -26,6 +26,7 @@ struct QueryCommand: ParsableCommand {
         tasklog query --source worker --group-by worker,finish
         tasklog query --hook addWorker --columns time,worker
         tasklog query "SELECT key, seconds FROM slowest WHERE prefix = :p" -p p=count
+        tasklog query "SELECT count(*) FROM tasks" --each --log . --runs closed
 
       --schema lists the views for SQL, each with an example.
       """)
@@ -50,6 +51,11 @@ struct QueryCommand: ParsableCommand {
       "The time limit of SQL; 0 for none. By default 60.", valueName: "seconds"))
   var timeout: Double?
 
+  @Flag(
+    help:
+      "Run the SQL on each run of --runs, or all runs of the logs, and show its run in each row.")
+  var each = false
+
   @Flag(help: "List the views for SQL, with their columns and an example of each.")
   var schema = false
 
@@ -57,8 +63,9 @@ struct QueryCommand: ParsableCommand {
     if schema { return try SchemaText.write(format) }
     try output.check()
     if let sql { return try run(sql: sql) }
-    for (option, isGiven) in [("-p", !parameters.isEmpty), ("--timeout", timeout != nil)]
-    where isGiven {
+    for (option, isGiven) in [
+      ("-p", !parameters.isEmpty), ("--timeout", timeout != nil), ("--each", each),
+    ] where isGiven {
       throw Failure.usage("\(option) requires SQL")
     }
     // Errors in the command come before any error of a log.
@@ -109,9 +116,9 @@ struct QueryCommand: ParsableCommand {
   }
 
   private func run(sql: String) throws {
-    let unsupported =
+    let selectors =
       (selection.run == nil ? [] : ["--run"]) + (selection.many.runs == nil ? [] : ["--runs"])
-      + filters.given + output.given
+    let unsupported = (each ? [] : selectors) + filters.given + output.given
     if let option = unsupported.first {
       throw Failure.usage("\(option) cannot be combined with SQL; filter in the WHERE clause")
     }
@@ -119,6 +126,7 @@ struct QueryCommand: ParsableCommand {
       throw Failure.usage("--timeout \(timeout): expected 0 (no limit) or more seconds")
     }
     let parameters = try parameters.map(Self.parameter)
+    if each { return try run(sql: sql, parameters, ofEachIn: RunArchive(logs)) }
     // There is no --run here: of a template the newest run.
     let logSet = try logs.resolve(run: "latest", .groups, restoresOrder: false)
     defer { logSet.remove() }
@@ -132,6 +140,38 @@ struct QueryCommand: ParsableCommand {
       try EventQueries.sql(
         sql, path: path, parameters: parameters, timeoutSeconds: seconds > 0 ? seconds : nil,
         limit: output.limit, begin: Self.endIfStuck, to: &$0)
+    }
+  }
+
+  /// Runs SQL on each of the selected runs, one after the other.
+  private func run(
+    sql: String, _ parameters: [(name: String, value: SQLiteValue)], ofEachIn archive: RunArchive
+  ) throws {
+    let indexes =
+      try selection.many.runs.map { try archive.select($0, option: "--runs") }
+      ?? archive.runs(matching: selection.run ?? "all")
+    let takesRun = sql.contains(":run")
+    let seconds = timeout ?? 60
+    SQLMemory.limitProcess()
+    try format.write { writer in
+      var rows = RowsOfRuns(writer)
+      for index in indexes {
+        try archive.read(index) { reader, run in
+          if !takesRun, try reader.runs().count > 1 {
+            throw Failure.usage(
+              "\(reader.name): has several runs: add 'WHERE run = :run' to the SQL")
+          }
+          rows.run = (Int64(index + 1), run.id)
+          var output: any RowWriter = rows
+          defer { if let written = output as? RowsOfRuns { rows = written } }
+          try EventQueries.sql(
+            sql, path: reader.path,
+            parameters: parameters + (takesRun ? [("run", .integer(run.number))] : []),
+            timeoutSeconds: seconds > 0 ? seconds : nil, limit: self.output.limit,
+            begin: Self.endIfStuck, to: &output)
+        }
+      }
+      rows.end()
     }
   }
 

@@ -32,17 +32,23 @@ struct ReplayCommand: AsyncParsableCommand {
       so that a plugin may have seen a different state; and 2 if a report differs from the live \
       one with --verify. 1 takes precedence over 3, and 3 over 2.
 
+      --each replays each run of --runs, or all runs of the logs, and prints one row for each report. A \
+      run that fails is named, and the others are replayed all the same; --resume FILE keeps what \
+      has been done. What plugins print is dropped.
+
       Examples:
         tasklog replay --plugin counter --plugin errors
         tasklog replay --plugin ./Counter.swift
         tasklog replay --plugin exec:'wc -l'
         tasklog replay --plugin ./Counter.swift --from -5m --key 'inc-*'
+        tasklog replay --plugin counter --each --log . --runs closed
       """)
 
   @OptionGroup var plugins: ReplayPluginOptions
   @OptionGroup var python: ReplayPythonOptions
   @OptionGroup var part: ReplayPartOptions
   @OptionGroup var checkpoints: CheckpointArguments
+  @OptionGroup var backtest: BacktestOptions
   @OptionGroup var selection: RunOptions
 
   func run() async throws {
@@ -54,6 +60,7 @@ struct ReplayCommand: AsyncParsableCommand {
           + "file.py:Class of Dask, or a file that ends in .swift or .so")
     }
     let options = try part.options(now: Clock.now())
+    if backtest.each { return try replayEach(options) }
     let supervised = Supervisor.watched()
     let names = selection.log.given
     // New events arrive in the logs themselves, not in a merged one.
@@ -95,7 +102,7 @@ struct ReplayCommand: AsyncParsableCommand {
     if options.follows, runs.count > 1 {
       throw Failure.usage("--follow follows one run; choose it with --run")
     }
-    var outcome = Outcome.exact
+    var outcome = BacktestResult.Outcome.exact
     for (index, info) in runs.enumerated() {
       if index > 0 { Console.print() }
       if runs.count > 1 {
@@ -109,32 +116,29 @@ struct ReplayCommand: AsyncParsableCommand {
     if let code = outcome.exitCode { throw ExitCode(code) }
   }
 
-  /// The outcome of a replay, from best to worst.
-  private enum Outcome: Int, Comparable {
-    case exact
-    /// A report differs from the live one.
-    case differs
-    /// Plugins may have seen a state that differs from the live one.
-    case drifted
-    /// A plugin has failed, or the result is incomplete.
-    case failed
-
-    static func < (a: Outcome, b: Outcome) -> Bool { a.rawValue < b.rawValue }
-
-    var exitCode: Int32? {
-      switch self {
-      case .exact: nil
-      case .differs: Failure.answerCode
-      case .drifted: Failure.driftCode
-      case .failed: Failure.runCode
-      }
+  /// Replays each of the selected runs in a separate process.
+  private func replayEach(_ options: ReplayOptions) throws {
+    if options.follows { throw Failure.usage("--follow follows one run, not each of many") }
+    // Errors in the command come before those of each run; files of plugins are found by each process.
+    if !plugins.usesExternalCode {
+      _ = try plugins.chosen(log: selection.log.given[0], options, ActiveCall())
     }
+    let archive = try RunArchive(selection.log)
+    let indexes =
+      try selection.run.many.runs.map { try archive.select($0, option: "--runs") }
+      ?? archive.runs(matching: selection.run.run ?? "all")
+    guard !indexes.isEmpty else {
+      throw Failure.run(
+        "--runs '\(selection.run.many.runs ?? "")': selects no run; see 'tasklog runs'")
+    }
+    let code = try Backtest(archive).run(indexes, backtest)
+    if code != 0 { throw ExitCode(code) }
   }
 
   private func replay(
     _ info: RunInfo, _ reader: LogReader, _ chosen: [ChosenPlugin], _ options: ReplayOptions,
     _ call: ActiveCall
-  ) async throws -> Outcome {
+  ) async throws -> BacktestResult.Outcome {
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var options = options
     // The seqs of a merged log are valid for this command only.
@@ -164,6 +168,7 @@ struct ReplayCommand: AsyncParsableCommand {
     bar.finish()
     // The output of plugins comes before their reports.
     fflush(nil)
+    if let file = backtest.resultFile { try BacktestResult.write(result, to: file) }
     let text = ReplayText(path: reader.name, run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
     try RunWarnings.reportParts(info, reader)

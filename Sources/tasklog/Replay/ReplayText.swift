@@ -118,7 +118,7 @@ struct ReplayText {
     json.count <= 200 ? json : json.prefix(200) + "…"
   }
 
-  private static func line(_ failure: Replayer.Failure) -> String {
+  static func line(_ failure: Replayer.Failure) -> String {
     let owner = failure.worker.map { "worker \($0)" } ?? "the scheduler"
     let location = failure.seq.map { " (seq \($0))" } ?? ""
     return "plugin '\(failure.plugin)' on \(owner) failed in "
