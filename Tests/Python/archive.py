@@ -43,13 +43,16 @@ def clean(value: int, seconds: float) -> int:
     return value
 
 
-def workload(client: Client, number: int, is_slow: bool) -> None:
-    """Eight tasks of each prefix, whose durations vary as on a machine that others use, too."""
+def workload(client: Client, number: int, slower: float) -> None:
+    """Eight tasks of each prefix, whose durations vary as on a machine that others use, too.
+
+    Those of the prefix `load` take `slower` times as long.
+    """
     chance = random.Random(number)
     whole = chance.gauss(1, NOISE / 2)
 
     def seconds(prefix: str) -> float:
-        factor = REGRESSION if is_slow and prefix == "load" else 1
+        factor = slower if prefix == "load" else 1
         return max(0, SECONDS[prefix] * factor * whole * chance.gauss(1, NOISE))
 
     loaded = client.map(load, [seconds("load") for _ in range(8)], pure=False)
@@ -73,7 +76,7 @@ def make(count: int, folder: Path) -> None:
             part.unlink(missing_ok=True)
             labels = {"branch": "other" if number % 2 else "main", "number": number}
             with tasklog.record(part, labels=labels, client=client):
-                workload(client, number, is_slow=number % 2 == 1)
+                workload(client, number, REGRESSION if number % 2 else 1)
             part.rename(path)
             if sys.stderr.isatty():
                 print(f"\r{place + 1} of {len(missing)} runs", end="", file=sys.stderr)
