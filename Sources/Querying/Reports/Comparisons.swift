@@ -25,7 +25,7 @@ extension Reports {
   ) -> Report {
     let compared = Comparison.all(of: runs.map(\.figures), baseline: baseline.map(\.figures))
     var report = Report(
-      [measureTable(compared), runTable(runs, baseline: baseline)] + limitTables(results))
+      [measureTable({ compared }), runTable(runs, baseline: baseline)] + limitTables(results))
     report.text = { terminal in
       var block = TextBlock(terminal)
       block.prose(headline(compared, runs.count, baseline: baseline.count))
@@ -82,23 +82,25 @@ extension Reports {
 
   // MARK: - Tables
 
-  static func measureTable(_ compared: [Comparison]) -> Report.Table {
-    Report.Table(
-      "measures", title: "Measures", columns: measureColumns,
-      rows: compared.map { row in
-        let change = row.change.map { SQLiteValue.real(($0 * 1e4).rounded() / 1e4) } ?? .null
-        return [
-          .text(row.measure.name.rawValue), text(row.measure.timeClass), text(row.measure.prefix),
-          .text(unit(row.measure)), value(row.baselineMedian, row.measure),
-          value(row.median, row.measure), change, .text(verdict(row)),
-          .integer(Int64(row.baseline.count)), .integer(Int64(row.values.count)),
-          row.probability.map(SQLiteValue.real) ?? .null,
-          row.corrected.map(SQLiteValue.real) ?? .null,
-          value(row.baseline.min(), row.measure), value(row.baseline.max(), row.measure),
-          value(row.values.min(), row.measure), value(row.values.max(), row.measure),
-        ]
-      }
-    ).withUnits(first: ["measure", "class", "prefix", "baseline", "value", "change", "verdict"])
+  /// - Parameter compared: called when the table is written.
+  static func measureTable(_ compared: @escaping () throws -> [Comparison]) -> Report.Table {
+    Report.Table("measures", title: "Measures", columns: measureColumns) { emit in
+      for row in try compared() { try emit(measureRow(row)) }
+    }.withUnits(first: ["measure", "class", "prefix", "baseline", "value", "change", "verdict"])
+  }
+
+  private static func measureRow(_ row: Comparison) -> [SQLiteValue] {
+    [
+      .text(row.measure.name.rawValue), text(row.measure.timeClass), text(row.measure.prefix),
+      .text(unit(row.measure)), value(row.baselineMedian, row.measure),
+      value(row.median, row.measure),
+      row.change.map { SQLiteValue.real(($0 * 1e4).rounded() / 1e4) } ?? .null,
+      .text(verdict(row)), .integer(Int64(row.baseline.count)),
+      .integer(Int64(row.values.count)), row.probability.map(SQLiteValue.real) ?? .null,
+      row.corrected.map(SQLiteValue.real) ?? .null, value(row.baseline.min(), row.measure),
+      value(row.baseline.max(), row.measure), value(row.values.min(), row.measure),
+      value(row.values.max(), row.measure),
+    ]
   }
 
   private static let measureColumns: [Column] = [

@@ -15,10 +15,22 @@ extension Reports {
     let one = try first.reader.summary(of: first.run)
     let two = try second.reader.summary(of: second.run)
     let difference = try FirstDifference(first, second)
-    let before = [try first.reader.figures(of: first.run, one)]
-    let after = [try second.reader.figures(of: second.run, two)]
-    let results = try limits.flatMap { try $0.results(of: after, baseline: before) }
-    let measures = Comparison.all(of: after, baseline: before).filter { $0.measure.prefix == nil }
+    // What threads did takes longer than all else: only where it is asked for.
+    func figures() throws -> (before: [RunFigures], after: [RunFigures]) {
+      (
+        [try first.reader.figures(of: first.run, one)],
+        [try second.reader.figures(of: second.run, two)]
+      )
+    }
+    func measures() throws -> [Comparison] {
+      let (before, after) = try figures()
+      return Comparison.all(of: after, baseline: before).filter { $0.measure.prefix == nil }
+    }
+    var results: [MeasureLimit.Result] = []
+    if !limits.isEmpty {
+      let (before, after) = try figures()
+      results = try limits.flatMap { try $0.results(of: after, baseline: before) }
+    }
     let report = Report(
       [
         Report.Table(
