@@ -33,7 +33,7 @@ class SwiftBuildHook(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         checkout = Path(self.root).resolve().parents[1]
         # The SQL of the views, for Python's own SQLite.
-        for file in sorted((checkout / "Migrations").glob("v*.sql")):
+        for file in sorted((checkout / "Migrations").glob("*.sql")):
             build_data["force_include"][str(file)] = f"{MIGRATIONS}/{file.name}"
         if os.environ.get("TASKLOG_PURE") == "1":
             build_data["pure_python"] = True

@@ -151,9 +151,13 @@ import Testing
       "an index does not agree with its table", .damagedPage,
       sql: """
         PRAGMA writable_schema = ON;
-        UPDATE sqlite_schema SET sql = 'CREATE INDEX event_key ON event (finish)'
-          WHERE name = 'event_key';
+        UPDATE sqlite_schema SET rootpage =
+          (SELECT rootpage FROM sqlite_schema WHERE name = 'gap_source') WHERE name = 'event_key';
         """),
+    Fault(
+      "a trigger", .foreignSchema,
+      sql: "CREATE TRIGGER mine AFTER INSERT ON event BEGIN SELECT 1; END"),
+    Fault("a table of another program", .otherObject, sql: "CREATE TABLE other (a)"),
     Fault(
       "a hook from the future", .unknownHook,
       sql: "UPDATE text SET text = 'transmogrify' WHERE text = 'start'"),

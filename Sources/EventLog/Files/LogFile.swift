@@ -20,7 +20,8 @@ package enum LogFile {
       return try retryWhileBusy {
         let connection = try openReadOnly(path)
         let identity = try checkIsLog(connection, path)
-        try NewerSchema.add(to: connection, of: identity.version)
+        let survey = try checkSchema(connection, path, of: identity.version)
+        try NewerSchema.add(to: connection, of: identity.version, survey)
         return connection
       }
     } catch let error as SQLiteError {
@@ -28,7 +29,22 @@ package enum LogFile {
     }
   }
 
-  /// Opens a log as far as possible, to find out what is wrong with it. With `writable_schema`,
+  /// Checks that statements of ours run no SQL of the file.
+  ///
+  /// - Throws: `SQLiteError`, `LogError.foreignSchema`.
+  @discardableResult
+  static func checkSchema(
+    _ connection: Connection, _ path: String, of version: Int64, isWriting: Bool = false
+  ) throws -> SchemaSurvey {
+    let survey = try SchemaSurvey(connection, isNewer: version > newestVersion)
+    let objections = survey.objections + (isWriting ? survey.writingObjections : [])
+    if let first = objections.first {
+      throw LogError.foreignSchema(path: path, reason: first, others: objections.count - 1)
+    }
+    return survey
+  }
+
+  /// Opens a log as far as possible, to find out what is wrong with it; its schema is not checked. With `writable_schema`,
   /// which changes nothing in a file that is open for reading, SQLite accepts a file that has been
   /// truncated at its current length: https://sqlite.org/pragma.html#pragma_writable_schema
   ///
@@ -36,6 +52,8 @@ package enum LogFile {
   package static func openForChecking(_ path: String) throws -> Connection {
     do {
       return try openForReading(path)
+    } catch LogError.foreignSchema {
+      return try openReadOnly(path)
     } catch LogError.damaged {
       do {
         let connection = try Connection(path: path, mode: .readOnly)
@@ -139,21 +157,21 @@ package enum LogFile {
   private struct Identity {
     var application: Int64
     var version: Int64
-    var tables: Int64
+    /// Nothing has been stored in it.
+    var isBlank: Bool
 
     var isLog: Bool { application == applicationID }
-    /// Nothing has been stored in it.
-    var isBlank: Bool { application == 0 && version == 0 && tables == 0 }
   }
 
   /// In one transaction: another recorder may be creating the log just now.
   private static func identity(_ connection: Connection) throws(SQLiteError) -> Identity {
     try connection.execute("BEGIN")
     defer { try? connection.execute("ROLLBACK") }
-    return Identity(
-      application: try connection.integer("PRAGMA application_id") ?? 0,
-      version: try connection.integer("PRAGMA user_version") ?? 0,
-      tables: try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0)
+    let application = try connection.integer("PRAGMA application_id") ?? 0
+    let version = try connection.integer("PRAGMA user_version") ?? 0
+    var isBlank = application == 0 && version == 0
+    if isBlank { isBlank = try connection.integer("SELECT count(*) FROM sqlite_schema") == 0 }
+    return Identity(application: application, version: version, isBlank: isBlank)
   }
 
   private static func checkIsLog(_ connection: Connection, _ path: String) throws -> Identity {
@@ -217,6 +235,7 @@ package enum LogFile {
     let identity = try identity(connection)
     guard identity.isLog || identity.isBlank else { throw LogError.notATasklog(path: path) }
     try LogMigration.checkKnown(identity.version, path, chain)
+    try checkSchema(connection, path, of: identity.version, isWriting: true)
     // Must be set before the first table is created:
     // https://sqlite.org/pragma.html#pragma_auto_vacuum
     // Pages of 8 KiB: fewer of them are written than of the default 4 KiB, and few more bytes.

@@ -79,13 +79,22 @@ package enum LogMigration {
   /// Runs the missing part of the chain; turns a blank file into a log.
   static func run(_ chain: Chain, on connection: Connection, _ path: String) throws {
     let found = try version(connection)
+    // Renaming a table would fail because of views that another program has made of ours, which are gone
+    // for a moment: https://sqlite.org/pragma.html#pragma_legacy_alter_table
+    try connection.execute("PRAGMA legacy_alter_table = ON")
+    defer { try? connection.execute("PRAGMA legacy_alter_table = OFF") }
     for migration in chain where migration.version > found {
       try connection.transaction {
         // Another process may have been faster.
         let version = try version(connection)
         try checkKnown(version, path, chain)
         guard version < migration.version else { return }
-        if version > 0 { try checkNoRecorder(connection, path, version) }
+        var others: Set<String> = []
+        if version > 0 {
+          let survey = try LogFile.checkSchema(connection, path, of: version, isWriting: true)
+          others = Set(survey.others.map(\.name))
+          try checkNoRecorder(connection, path, version)
+        }
         do {
           try connection.execute(String(decoding: migration.sql, as: UTF8.self))
           if version > 0, migration.version == DerivedTables.version {
@@ -97,7 +106,7 @@ package enum LogMigration {
             PRAGMA application_id = \(LogFile.applicationID);
             PRAGMA user_version = \(migration.version)
             """)
-          if migration.version == chain.last?.version { try checkViews(connection) }
+          if migration.version == chain.last?.version { try checkViews(connection, except: others) }
         } catch let error as SQLiteError where version > 0 && !error.isBusy {
           throw LogError.notMigrated(
             path: path, from: version, to: migration.version, reason: error.message)
@@ -118,9 +127,14 @@ package enum LogMigration {
   }
 
   /// SQLite reports a view whose tables have changed only when it is queried.
-  private static func checkViews(_ connection: Connection) throws(SQLiteError) {
+  ///
+  /// - Parameter others: objects of other programs, which may be broken.
+  private static func checkViews(
+    _ connection: Connection, except others: Set<String>
+  ) throws(SQLiteError) {
     let views = try connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")
     while try views.step() {
+      guard !others.contains(views.text(0)) else { continue }
       let name = views.text(0).replacing("\"", with: "\"\"")
       _ = try connection.prepare("SELECT * FROM \"\(name)\"")
     }

@@ -5,8 +5,8 @@ import Migrations
 /// connection: a reader sees the newest version, and the file is not written to. The tables are
 /// empty.
 ///
-/// A view that a log of the newest version lacks is created, too: views are not part of the format, so
-/// that a later release can add views without a new version.
+/// Views are not part of the format, so that a later release can add or mend some without a new version:
+/// if a log of the newest version lacks one, or one has other SQL, readers get their own instead of all.
 ///
 /// TEMP objects hide objects of the file with the same name:
 /// https://sqlite.org/lang_naming.html
@@ -14,35 +14,24 @@ enum NewerSchema {
   /// - Parameter version: the version in the log. For a version that this program does not know,
   ///   the tables tell which additions it has.
   /// - Throws: `SQLiteError`.
-  static func add(to connection: Connection, of version: Int64) throws(SQLiteError) {
+  static func add(
+    to connection: Connection, of version: Int64, _ survey: SchemaSurvey
+  ) throws(SQLiteError) {
     for migration in Migrations.all where migration.version > 1 {
-      let sections = sections(String(decoding: migration.sql, as: UTF8.self))
-      let tables = sections["tables"] ?? ""
+      let isNewest = migration.version == LogFile.newestVersion
       let isKnown = version <= Int64(LogFile.newestVersion)
-      let isThere =
-        if isKnown { Int64(migration.version) <= version } else { try has(tables, connection) }
-      guard !isThere else {
-        if migration.version == LogFile.newestVersion {
-          try addViews(lackingIn: connection, sections["views"] ?? "")
-        }
+      if isKnown, Int64(migration.version) <= version, !isNewest || survey.hasNewestViews {
         continue
       }
+      let sections = sections(String(decoding: migration.sql, as: UTF8.self))
+      let tables = sections["tables"] ?? ""
+      let isThere =
+        isKnown ? Int64(migration.version) <= version : has(tables, survey)
+      if isThere, !isNewest || survey.hasNewestViews { continue }
       try connection.execute("PRAGMA temp_store = MEMORY")
-      try connection.execute(temporary(tables))
+      if !isThere { try connection.execute(temporary(tables)) }
       try connection.execute(temporary(sections["views"] ?? ""))
     }
-  }
-
-  /// - Parameter views: the SQL of all views.
-  private static func addViews(
-    lackingIn connection: Connection, _ views: String
-  ) throws(SQLiteError) {
-    var lacking = statements(views)
-    let select = try connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")
-    while try select.step() { lacking.removeAll { $0.name == select.text(0) } }
-    guard !lacking.isEmpty else { return }
-    try connection.execute("PRAGMA temp_store = MEMORY")
-    for view in lacking { try connection.execute(temporary(view.sql)) }
   }
 
   /// The statements that create views, in their order.
@@ -53,17 +42,12 @@ enum NewerSchema {
   }
 
   /// Whether a log has the tables that an SQL text creates.
-  private static func has(
-    _ tables: String, _ connection: Connection
-  ) throws(SQLiteError) -> Bool {
-    let find = try connection.prepare("SELECT count(*) FROM sqlite_schema WHERE name = ?")
-    for line in tables.split(separator: "\n") where line.hasPrefix("CREATE TABLE ") {
-      let name = line.dropFirst(13).prefix { $0 != " " && $0 != "(" }
-      find.reset()
-      try find.bind(1, String(name))
-      guard try find.step(), find.integer(0) > 0 else { return false }
+  private static func has(_ tables: String, _ survey: SchemaSurvey) -> Bool {
+    tables.split(separator: "\n").allSatisfy { line in
+      guard line.hasPrefix("CREATE TABLE ") else { return true }
+      return survey.tables.contains(
+        String(line.dropFirst(13).prefix { $0 != " " && $0 != "(" }))
     }
-    return true
   }
 
   /// The parts of a migration by the names in their first lines, `-- == NAME`.

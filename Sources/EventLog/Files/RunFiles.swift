@@ -62,11 +62,13 @@ extension LogWriter {
   /// Records a value in the metadata of a run, while a writer has the log open.
   ///
   /// - Parameter id: that of the run.
-  /// - Throws: `SQLiteError`.
+  /// - Throws: `SQLiteError`, `LogError`.
   package static func note(
     _ entry: String, _ value: Value, run id: String, log path: String
-  ) throws(SQLiteError) {
+  ) throws {
     let connection = try Connection(path: path, mode: .readWrite)
+    try LogFile.checkSchema(
+      connection, path, of: Int64(LogFile.newestVersion), isWriting: true)
     let update = try connection.prepare(
       "UPDATE run SET metadata = json_set(metadata, '$.\(entry)', json(?2)) WHERE uuid = ?1")
     try update.bind(1, id)

@@ -82,7 +82,11 @@ extension LogReader {
     return FilterSQL(filter, indexes: indexes, selection: name)
   }
 
-  /// The indexes of `event` by name without `event_`, each with the condition of a partial index;
+  private static let indexNames: Set<String> = [
+    "event_identity", "event_key", "event_stimulus", "event_finish", "event_failure",
+  ]
+
+  /// The indexes of `event` that this program knows, by name without `event_`, each with the condition of a partial index;
   /// empty for those that contain every event.
   func eventIndexes() throws -> [String: String] {
     let select = try connection.prepare(
@@ -90,7 +94,7 @@ extension LogReader {
     var indexes: [String: String] = [:]
     while try select.step() {
       let (name, sql) = (select.text(0), select.text(1))
-      guard name.hasPrefix("event_") else { continue }
+      guard Self.indexNames.contains(name) else { continue }
       let condition = sql.firstRange(of: " WHERE ").map { String(sql[$0.upperBound...]) }
       indexes[String(name.dropFirst(6))] = condition ?? ""
     }

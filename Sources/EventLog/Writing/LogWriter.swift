@@ -47,6 +47,9 @@ package final class LogWriter {
   private let writeMeta: Statement
   private let extendRun: Statement
   private let readRunOfSource: Statement
+  private let readSchemaVersion: Statement
+  /// The schema that was checked: https://sqlite.org/pragma.html#pragma_schema_version
+  private var checkedSchema: Int64?
   private var generation: Int64 = 0
 
   /// The seq of the next event, while a transaction is open.
@@ -83,6 +86,7 @@ package final class LogWriter {
           last_seq = max(coalesce(last_seq, ?2), ?2), events = events + ?4 WHERE id = ?3
         """)
       readRunOfSource = try connection.prepare("SELECT run FROM source WHERE id = ?")
+      readSchemaVersion = try connection.prepare("PRAGMA schema_version")
     } catch let error as SQLiteError {
       throw LogError(error, path: path)
     }
@@ -108,6 +112,7 @@ package final class LogWriter {
     defer { if synced { try? connection.execute("PRAGMA synchronous = NORMAL") } }
     do {
       return try connection.transaction {
+        try checkSchema()
         try forgetPruned()
         nextSeq = try readNextSeq()
         let before = nextSeq
@@ -135,6 +140,17 @@ package final class LogWriter {
       forgetNumbers()
       throw error
     }
+  }
+
+  /// Others may have changed the schema since the last transaction; none does during this one.
+  private func checkSchema() throws {
+    defer { readSchemaVersion.reset() }
+    guard try readSchemaVersion.step() else { return }
+    let schema = readSchemaVersion.integer(0)
+    guard schema != checkedSchema else { return }
+    try LogFile.checkSchema(
+      connection, path, of: Int64(LogFile.newestVersion), isWriting: true)
+    checkedSchema = schema
   }
 
   /// The seq of the next event, which must be free: a file that was edited by hand or damaged would

@@ -18,6 +18,8 @@ public enum LogError: Error, Sendable {
   case notMigrated(path: String, from: Int64, to: Int32, reason: String)
   case locked(path: String)
   case damaged(path: String, reason: String)
+  /// Something else is in the place of a table, index or view of a log; and so many others.
+  case foreignSchema(path: String, reason: String, others: Int)
   case nothingFound(path: String)
   case cannotWrite(path: String, reason: String)
   case noRuns(path: String)
@@ -57,6 +59,10 @@ extension LogError: CustomStringConvertible {
         + "of version \(from)"
     case .locked(let path): "\(path): another process keeps it locked; try again"
     case .damaged(let path, let reason): "\(path): is damaged: \(reason)"
+    case .foreignSchema(let path, let reason, let others):
+      "\(path): is not used, as it may run SQL of others: \(reason)"
+        + (others > 0 ? ", and \(others) more; 'tasklog check' lists them" : "")
+        + "; 'tasklog recover --into NEW' saves its events"
     case .nothingFound(let path): "\(path): nothing of a tasklog log can be found in it"
     case .cannotWrite(let path, let reason): "\(path): cannot be written: \(reason)"
     case .noRuns(let path): "\(path): holds no runs yet"

@@ -96,6 +96,7 @@ package final class Connection {
   /// Runs a body in one transaction that has the write lock from its start:
   /// https://sqlite.org/lang_transaction.html#deferred_immediate_and_exclusive_transactions
   package func transaction<Result>(_ body: () throws -> Result) throws -> Result {
+    waiting?.beginTransaction()
     try execute("BEGIN IMMEDIATE")
     do {
       let result = try body()

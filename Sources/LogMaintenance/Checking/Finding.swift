@@ -16,7 +16,9 @@ package struct Finding: Sendable {
     case damagedPage = "damaged-page"
     case unreadable = "unreadable"
     case missingObject = "missing-object"
+    case foreignSchema = "foreign-schema"
     case changedObject = "changed-object"
+    case otherObject = "other-object"
     case brokenView = "broken-view"
     case newerVersion = "newer-version"
     case readableByOthers = "readable-by-others"
@@ -59,7 +61,7 @@ package struct Finding: Sendable {
     package var severity: Severity {
       switch self {
       case .readableByOthers, .unknownHook, .unknownState, .filtered, .prunedEvents,
-        .earlierFile, .partialRun, .emptySpool:
+        .earlierFile, .partialRun, .emptySpool, .otherObject:
         .info
       case .newerVersion, .wrongTime, .knownGap, .diedUnnoticed, .noScheduler, .undrainedSpool,
         .strangeSpool, .changedObject, .inNoLog, .incompleteWorker:

@@ -3,7 +3,6 @@ import CSQLite
 import EventLog
 import Glibc
 import LogFormat
-import Migrations
 import TaskLogPlugin
 
 /// Checks a whole log and reports everything that is wrong with it.
@@ -47,6 +46,9 @@ package final class LogCheck {
   package func run(isQuick: Bool = false, show: @escaping (Int64) -> Void = { _ in }) throws
     -> Result
   {
+    guard let others = surveySchema() else {
+      return Result(runs: 0, events: 0, findings: list.sorted)
+    }
     var runs: [RunInfo] = []
     runCheck("runs") { runs = try LogReader(path: path).runs() }
     partialRuns = Set(runs.filter(\.isPartial).map(\.number))
@@ -57,7 +59,10 @@ package final class LogCheck {
     }
     defer { try? connection.execute("ROLLBACK") }
     var isSound = false
-    runCheck("file") { isSound = try checkFile(isQuick: isQuick) }
+    runCheck("file") {
+      isSound = try checkPages(isQuick: isQuick, hasOthers: !others.isEmpty)
+      checkMode()
+    }
     runCheck("schema") { try checkSchema() }
     let references = References(connection)
     runCheck("meta") { try checkNumbers() }
@@ -96,10 +101,14 @@ package final class LogCheck {
         case LogError.damaged(_, let reason): reason
         default: String(describing: error)
         }
-      list.add(
-        .unreadable, subject: subject, at: subject,
-        "cannot be read to its end: \(reason); 'tasklog recover --into NEW' saves what can be")
+      reportUnreadable(subject, reason)
     }
+  }
+
+  func reportUnreadable(_ subject: String, _ reason: String) {
+    list.add(
+      .unreadable, subject: subject, at: subject,
+      "cannot be read to its end: \(reason); 'tasklog recover --into NEW' saves what can be")
   }
 
   private func reportReadable() {
@@ -113,21 +122,41 @@ package final class LogCheck {
   // MARK: - The file
 
   /// https://sqlite.org/pragma.html#pragma_integrity_check
-  private func checkFile(isQuick: Bool) throws -> Bool {
-    let check = try connection.prepare(
-      "PRAGMA \(isQuick ? "quick_check" : "integrity_check")(1000)")
+  ///
+  /// - Parameter hasOthers: whether there are objects that must not be read: then the tables are checked one
+  ///   by one, and the pages that no table uses are not.
+  private func checkPages(isQuick: Bool, hasOthers: Bool) throws -> Bool {
+    let pragma = isQuick ? "quick_check" : "integrity_check"
+    let tables = hasOthers ? try ownTables() : ["1000"]
     var isSound = true
-    while try check.step() {
-      let message = check.text(0)
-      guard message != "ok" else { continue }
-      isSound = false
-      for line in message.split(separator: "\n") {
-        list.add(
-          .damagedPage, at: String(line.prefix(120)),
-          "what SQLite's integrity check says first; 'tasklog recover --into NEW' saves what can be read"
-        )
+    for table in tables {
+      let check = try connection.prepare("PRAGMA \(pragma)(\(table))")
+      while try check.step() {
+        let message = check.text(0)
+        guard message != "ok" else { continue }
+        isSound = false
+        for line in message.split(separator: "\n") {
+          list.add(
+            .damagedPage, at: String(line.prefix(120)),
+            "what SQLite's integrity check says first; 'tasklog recover --into NEW' saves what can be read"
+          )
+        }
       }
     }
+    return isSound
+  }
+
+  private func ownTables() throws -> [String] {
+    let select = try connection.prepare(
+      "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    var names: [String] = []
+    while try select.step() {
+      if SchemaSurvey.isOurs(select.text(0)) { names.append("'\(select.text(0))'") }
+    }
+    return names
+  }
+
+  private func checkMode() {
     var status = stat()
     if stat(path, &status) == 0, status.st_mode & 0o077 != 0 {
       let mode = String(status.st_mode & 0o777, radix: 8)
@@ -135,58 +164,6 @@ package final class LogCheck {
         .readableByOthers, at: path,
         "has mode \(mode); logs are private to their owner: chmod 600 makes it so again")
     }
-    return isSound
-  }
-
-  /// Checks that tables, indexes and views are those of the file's version.
-  private func checkSchema() throws {
-    let version = try connection.integer("PRAGMA user_version") ?? 0
-    if version > LogFile.newestVersion {
-      list.add(
-        .newerVersion, at: path,
-        "is of format version \(version), this tasklog knows up to \(LogFile.newestVersion); what is "
-          + "new in it is not checked")
-      return
-    }
-    let expected = try Connection(path: "", mode: .memory)
-    for migration in Migrations.all where Int64(migration.version) <= version {
-      try expected.execute(String(decoding: migration.sql, as: UTF8.self))
-    }
-    let existing = try Self.objects(connection)
-    for (name, object) in try Self.objects(expected).sorted(by: { $0.key < $1.key }) {
-      guard let sql = existing[name]?.sql else {
-        list.add(
-          .missingObject, subject: name, at: name,
-          "the \(object.type) is missing; 'tasklog recover --into NEW' rebuilds the log")
-        continue
-      }
-      guard object.type != "view" || isWorking(name) else { continue }
-      if sql != object.sql {
-        list.add(
-          .changedObject, subject: name, at: name,
-          "the \(object.type) differs from that of format version \(version)")
-      }
-    }
-  }
-
-  private func isWorking(_ view: String) -> Bool {
-    do {
-      _ = try connection.prepare("SELECT * FROM main.\(view)")
-      return true
-    } catch {
-      list.add(.brokenView, subject: view, at: view, "cannot be asked: \(error.message)")
-      return false
-    }
-  }
-
-  private static func objects(
-    _ connection: Connection
-  ) throws -> [String: (type: String, sql: String)] {
-    let select = try connection.prepare(
-      "SELECT name, type, sql FROM sqlite_schema WHERE sql IS NOT NULL")
-    var objects: [String: (String, String)] = [:]
-    while try select.step() { objects[select.text(0)] = (select.text(1), select.text(2)) }
-    return objects
   }
 
   // MARK: - Blobs

@@ -77,7 +77,8 @@ struct CheckCommand: ParsableCommand {
 
   private func check(_ path: String) throws -> LogCheck.Result {
     let check = try LogCheck(path: path)
-    let total = try LogReader(path: path).lastSeq()
+    // Why it cannot be read is among the findings.
+    let total = (try? LogReader(path: path).lastSeq()) ?? 0
     var bar = ProgressBar(total: total, noun: "events")
     defer { bar.finish() }
     return try check.run(isQuick: quick) { bar.show($0) }

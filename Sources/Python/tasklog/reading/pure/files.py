@@ -29,22 +29,35 @@ def check_sqlite() -> None:
 
 
 def open_for_reading(path: str) -> tuple[sqlite3.Connection, bool]:
-    """Opens a log; also returns whether it has temporary views, for those that it lacks."""
+    """Opens a log; also returns whether it has temporary views instead of its own."""
     check_sqlite()
     _check_readable(path)
     connection = _connect(path)
     try:
         version = _check_is_log(connection, path)
-        if not schema.has_tables(connection):
+        found = schema.look(connection, version)
+        if found.objections:
+            raise LogError(_foreign(path, found.objections))
+        if not schema.has_tables(found):
             raise LogError(_of_other_version(path, version))
         connection.execute("PRAGMA temp_store = MEMORY")
-        return connection, schema.add_missing_views(connection)
+        return connection, schema.add_views(connection, found)
     except sqlite3.Error as problem:
         connection.close()
         raise error(problem, path) from None
     except BaseException:
         connection.close()
         raise
+
+
+def _foreign(path: str, objections: list[str]) -> str:
+    """As the native reader says it."""
+    more = len(objections) - 1
+    return (
+        f"{path}: is not used, as it may run SQL of others: {objections[0]}"
+        + (f", and {more} more; 'tasklog check' lists them" if more else "")
+        + "; 'tasklog recover --into NEW' saves its events"
+    )
 
 
 def _of_other_version(path: str, version: int) -> str:

@@ -11,6 +11,7 @@ import sqlite3
 from pathlib import Path
 
 from tasklog.reading.errors import LogError
+from tasklog.reading.pure import survey
 
 #: The columns that hold the number of a run.
 RUN_COLUMNS = ("run", "run1", "run2")
@@ -68,20 +69,36 @@ def views() -> dict[str, list[str]]:
         connection.close()
 
 
-def has_tables(connection: sqlite3.Connection) -> bool:
+@functools.cache
+def _known() -> survey.Schema:
+    for folder in _FOLDERS:
+        file = folder / "reader_views.sql"
+        if file.exists():
+            return survey.Schema(tuple(_migrations()), file.read_text(encoding="utf-8"))
+    return survey.Schema(tuple(_migrations()), "")
+
+
+def look(connection: sqlite3.Connection, version: int) -> survey.Survey:
+    """What a log has in the place of the tables, indexes and views of any version."""
+    return _known().survey(connection, version > newest_version())
+
+
+def has_tables(found: survey.Survey) -> bool:
     """Whether a log has the tables that the views of the newest version need."""
     needed = re.findall(r"(?m)^CREATE TABLE (\w+)", _section(_migrations()[-1], "tables"))
-    there = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-    return set(needed) <= {name for (name,) in there}
+    return set(needed) <= found.tables
 
 
-def add_missing_views(connection: sqlite3.Connection) -> bool:
-    """Creates the views that a log lacks, for one connection; whether there are any."""
-    there = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall()
-    missing = [sql for name, sql in _newest_views().items() if (name,) not in there]
-    for sql in missing:
+def add_views(connection: sqlite3.Connection, found: survey.Survey) -> bool:
+    """Creates all views for one connection, unless the log has each with its SQL; whether it did.
+
+    A view of the file with other SQL is never run, nor is one that refers to it.
+    """
+    if found.has_newest_views:
+        return False
+    for sql in _newest_views().values():
         connection.execute(sql.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
-    return bool(missing)
+    return True
 
 
 def show_runs(connection: sqlite3.Connection, numbers: str) -> None:
