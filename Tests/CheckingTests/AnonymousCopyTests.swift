@@ -100,9 +100,10 @@ import Testing
     #expect(result.exceptions >= 1)
     #expect(result.removed.tracebacks > 0)
     #expect(result.removed.commandLines == 1)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == [
-      "bug.db", "run.db",
-    ])
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == [
+        "bug.db", "run.db",
+      ])
   }
 
   @Test func `a copy is the original under other names`() async throws {
@@ -112,6 +113,10 @@ import Testing
     let original = try Connection(path: folder("run.db"), mode: .readOnly)
     let copy = try Connection(path: folder("bug.db"), mode: .readOnly)
     #expect(try copy.integer("PRAGMA freelist_count") == 0)
+    let ids = try [original, copy].flatMap { try Self.rows($0, "SELECT uuid FROM run") }
+      .compactMap { $0[0] }
+    #expect(ids.count == 2 && ids[0] != ids[1] && ids.allSatisfy { UUID(uuidString: $0) != nil })
+    #expect(ids[0].prefix(18) == ids[1].prefix(18))
     for (sql, names) in Self.queries {
       let rows = try Self.rows(original, sql).map { row in
         row.enumerated().map { index, text in
@@ -134,10 +139,22 @@ import Testing
 
   /// Queries, and the number of their first columns that are names.
   private static let queries = [
-    ("SELECT key, prefix, key_group, worker, server_id, seq, time_ns, hook, start, finish, source_seq, source, task_run, life, args IS NULL, snapshot IS NULL FROM events ORDER BY seq", 5),
-    ("SELECT key, prefix, worker, state, nbytes, transitions, dispatch_count, done, failures FROM tasks ORDER BY key", 3),
-    ("SELECT prefix, tasks, done, failed, retried, nbytes, compute FROM prefixes ORDER BY prefix", 1),
-    ("SELECT prefix, source, state, count, seconds, p50, p95, max FROM prefix_states ORDER BY prefix, source, state", 1),
+    (
+      "SELECT key, prefix, key_group, worker, server_id, seq, time_ns, hook, start, finish, source_seq, source, task_run, life, args IS NULL, snapshot IS NULL FROM events ORDER BY seq",
+      5
+    ),
+    (
+      "SELECT key, prefix, worker, state, nbytes, transitions, dispatch_count, done, failures FROM tasks ORDER BY key",
+      3
+    ),
+    (
+      "SELECT prefix, tasks, done, failed, retried, nbytes, compute FROM prefixes ORDER BY prefix",
+      1
+    ),
+    (
+      "SELECT prefix, source, state, count, seconds, p50, p95, max FROM prefix_states ORDER BY prefix, source, state",
+      1
+    ),
     ("SELECT key, prefix, cause_key, seq, cause_seq FROM failures ORDER BY seq", 3),
     ("SELECT key, worker, seq, retries, dependents FROM errors ORDER BY seq", 2),
     ("SELECT key, prefix, worker, action, start, stop, seq FROM task_durations ORDER BY seq", 3),
@@ -146,7 +163,10 @@ import Testing
     ("SELECT worker, name, life, nthreads, utilization FROM workers ORDER BY worker, life", 1),
     ("SELECT name, value, seq FROM labels ORDER BY seq, (SELECT 1)", 2),
     ("SELECT tasks, failed, events, started, ended, \"end\", engine, mode FROM runs", 0),
-    ("SELECT run, source_kind, text, events, redacted, truncated FROM event_total JOIN text ON id = hook ORDER BY run, source_kind, text", 0),
+    (
+      "SELECT run, source_kind, text, events, redacted, truncated FROM event_total JOIN text ON id = hook ORDER BY run, source_kind, text",
+      0
+    ),
   ]
 
   private static func rows(_ connection: Connection, _ sql: String) throws -> [[String?]] {
@@ -184,7 +204,9 @@ import Testing
     _ = try Self.copy(folder("run.db"), to: folder("bug.db"), keeping: [.keys])
     let original = try Connection(path: folder("run.db"), mode: .readOnly)
     let keys = try Connection(path: folder("bug.db"), mode: .readOnly)
-    for sql in ["SELECT key, prefix FROM tasks ORDER BY key", "SELECT DISTINCT key_group FROM events"] {
+    for sql in [
+      "SELECT key, prefix FROM tasks ORDER BY key", "SELECT DISTINCT key_group FROM events",
+    ] {
       #expect(try Self.rows(keys, sql) == Self.rows(original, sql))
     }
     let exceptions = "SELECT DISTINCT exception FROM errors ORDER BY seq"
@@ -192,7 +214,8 @@ import Testing
     _ = try Self.copy(folder("run.db"), to: folder("other.db"), keeping: [.exceptions])
     let other = try Connection(path: folder("other.db"), mode: .readOnly)
     #expect(try Self.rows(other, exceptions) == Self.rows(original, exceptions))
-    #expect(try Self.rows(other, "SELECT key FROM tasks") != Self.rows(original, "SELECT key FROM tasks"))
+    #expect(
+      try Self.rows(other, "SELECT key FROM tasks") != Self.rows(original, "SELECT key FROM tasks"))
   }
 
   @Test func `a copy replaces no file`() async throws {
@@ -204,8 +227,9 @@ import Testing
     #expect(throws: LogError.self) {
       try Self.copy(folder("run.db"), to: folder("no folder/bug.db"))
     }
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == [
-      "bug.db", "run.db",
-    ])
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == [
+        "bug.db", "run.db",
+      ])
   }
 }

@@ -54,7 +54,8 @@ import Testing
       "data", "data-1", "dat-1", "datb-1", "Other-1", "Othe-1", "Zoo-2", "A-1", Key(hash),
       Key("f\(hash.dropLast())"), Key("0\(hash.dropFirst())"), Key("\(hash)-x"),
       "('sum-1f2e', 0, 1)", "('sum-1f2e', 1, 1)", "_private-1", "__init__-2", "1-2", "12-x",
-      "<module.Class object at 0x7f>", "<Class>-1", "größe-1", "Ärger", "→-1", "", "-", "()", "a.b c",
+      "<module.Class object at 0x7f>", "<Class>-1", "größe-1", "Ärger", "→-1", "", "-", "()",
+      "a.b c",
       Key("sum-1f2e", 0), Key("sum-1f2e", 10), Key("sum-1f2e", 9), Key("sum-1f2f", 0),
       Key("count", "no text.bin"), Key("count", "0.txt"),
       Key(.tuple([.tuple([.string("deep-1"), .int(2)]), .double(2.5)]))!,
@@ -92,7 +93,8 @@ import Testing
     let keys: [Key] = ["load-1", "load-2", Key("sum", 3)]
     let one = keys.map { Self.pseudonyms(of: keys).pseudonym(of: $0) }
     // Of 36 values for each of four tokens: equal once in a million.
-    #expect((0..<10).contains { _ in one != keys.map { Self.pseudonyms(of: keys).pseudonym(of: $0) } })
+    #expect(
+      (0..<10).contains { _ in one != keys.map { Self.pseudonyms(of: keys).pseudonym(of: $0) } })
     let kept = Self.pseudonyms(of: keys, keeping: [.keys])
     #expect(keys.map { kept.pseudonym(of: $0) } == keys)
     #expect(kept.pseudonym(ofKnown: "load") == "load")

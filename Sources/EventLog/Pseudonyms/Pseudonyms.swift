@@ -84,8 +84,7 @@ package final class Pseudonyms {
     guard ServerIDForm(id[...]) == .uuid else { return RunID.make() }
     let digits = Array(digest(id.utf8, of: .run))
     // The time, with its fraction of a millisecond, and the version; then the variant.
-    return String(id.prefix(19).dropLast(4)) + "8" + String(digits[0..<3]) + "-"
-      + String(digits[3..<15])
+    return String(id.prefix(19)) + "8" + String(digits[0..<3]) + "-" + String(digits[3..<15])
   }
 
   // MARK: - Places

@@ -121,7 +121,8 @@ enum AnonymousFields {
     (.stimulus, "stimulus_id reason"),
     (.processID, "pid workerPID"),
     (
-      .version, "python dask OS-release python-bits untested_version engine_version recorder_version"
+      .version,
+      "python dask OS-release python-bits untested_version engine_version recorder_version"
     ),
     (.packages, "packages"),
     (.numberText, "SLURM_JOB_END_TIME"),

@@ -146,7 +146,9 @@ final class ValueAnonymizer {
   }
 
   /// The name in a dictionary of which Dask has some itself: topics, clients.
-  private static let ownNames: Set<String> = ["all", "scheduler", "print", "warn", "fire-and-forget"]
+  private static let ownNames: Set<String> = [
+    "all", "scheduler", "print", "warn", "fire-and-forget",
+  ]
 
   private func named(_ name: Value) -> Value {
     guard case .string(let text) = name, Self.ownNames.contains(text)

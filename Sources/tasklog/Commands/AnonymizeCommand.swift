@@ -111,7 +111,8 @@ struct AnonymizeCommand: ParsableCommand {
           (removed.code, "code text"), (removed.commandLines, "command line"),
         ]))
     Console.print(
-      "kept: " + (stays + ["order, times, sizes, numbers, states, versions"]).joined(separator: ", "))
+      "kept: "
+        + (stays + ["order, times, sizes, numbers, states, versions"]).joined(separator: ", "))
   }
 
   private static func list(_ counts: [(Int, String)]) -> String {
