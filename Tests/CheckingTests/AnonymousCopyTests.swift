@@ -198,7 +198,7 @@ import Testing
     #expect(reports[0] == reports[1])
   }
 
-  @Test func `names stay only if asked for`() async throws {
+  @Test func `names stay only on request`() async throws {
     let folder = try TemporaryFolder()
     try await Self.record(folder("run.db"))
     _ = try Self.copy(folder("run.db"), to: folder("bug.db"), keeping: [.keys])

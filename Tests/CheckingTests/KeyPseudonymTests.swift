@@ -89,7 +89,7 @@ import Testing
     #expect(keys.map { pseudonyms.pseudonym(of: $0) } == keys)
   }
 
-  @Test func `two copies have different pseudonyms, and keys stay only if asked for`() {
+  @Test func `two copies have different pseudonyms, and keys stay only on request`() {
     let keys: [Key] = ["load-1", "load-2", Key("sum", 3)]
     let one = keys.map { Self.pseudonyms(of: keys).pseudonym(of: $0) }
     // Of 36 values for each of four tokens: equal once in a million.

@@ -9,6 +9,7 @@ import os
 import random
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from distributed import Client, Event, Lock, Scheduler, SpecCluster, Variable, W
 
 import tasklog
 
+HERE = Path(__file__).resolve().parent
 RUNS = 10
 NAMES_PER_RUN = 20
 
@@ -45,7 +47,7 @@ class Settings:
 
 
 def _function(folder: Path, name: str, body: str) -> Callable[..., Any]:
-    """A function of this name in a file of its own."""
+    """A function of this name, whose source is in a file."""
     path = folder / f"{name}.py"
     path.write_text(f"def {name}(x):\n    {body}\n")
     found: dict[str, Any] = {"__name__": "__main__"}
@@ -55,8 +57,10 @@ def _function(folder: Path, name: str, body: str) -> Callable[..., Any]:
 
 def _run(log: Path, folder: Path, sources: Path, names: list[str]) -> None:
     """One run of a cluster in this process, with each of the names somewhere."""
-    (key, part, error, code, worker, client_name, span_name, label, lock, event, variable,
-     annotation, wide, encoded, percent, pickled, resource, message, directory, job) = names  # fmt: skip
+    (
+        key, part, error, code, worker, client_name, span_name, label, lock, event,
+        variable, annotation, wide, encoded, percent, pickled, resource, message, directory, job,
+    ) = names  # fmt: skip
     (folder / directory).mkdir()
     cluster = SpecCluster(
         scheduler={"cls": Scheduler, "options": {"dashboard_address": ":0"}},
@@ -134,7 +138,7 @@ def copy(original: Path, tasklog: Any) -> Path:
 
 
 def _found(path: Path) -> set[str]:
-    """The names that are in a file, in any form that bytes and text take in a log."""
+    """The names that are in a file, in any form that text has in a log."""
     content = path.read_bytes()
     lower = content.lower()
     found = set()
@@ -160,6 +164,11 @@ def test_ten_runs_hold_none_of_200_names(original: Path, copy: Path) -> None:
     assert _found(copy) == set()
     place = os.path.basename(original.parent).encode()
     assert place in original.read_bytes() and place not in copy.read_bytes()
+    # Nor has it an address of this machine, or a file that was not finished.
+    addresses = {address for (address,) in _rows(original, "SELECT address FROM source")}
+    hosts = {address.split("//")[1].rsplit(":")[0] for address in addresses} - {"127.0.0.1"}
+    assert len(addresses) > RUNS
+    assert not [host for host in hosts if host.encode() in copy.read_bytes()]
     assert not list(copy.parent.glob("copy.db?*"))
 
 
@@ -177,7 +186,7 @@ def names(original: Path, copy: Path) -> dict[str, str]:
         "SELECT address, name ->> '$', server_id FROM source ORDER BY id",
         "SELECT key, exception, typename FROM tasks ORDER BY run, first_seen, key",
         "SELECT uuid, host, user FROM runs ORDER BY run",
-        "SELECT label.key, value FROM run, json_each(metadata, '$.labels') AS label ORDER BY run.id",
+        "SELECT l.key, value FROM run, json_each(metadata, '$.labels') AS l ORDER BY run.id",
     ):
         for row, own in zip(_rows(original, sql), _rows(copy, sql), strict=True):
             for name, other in zip(row, own, strict=True):
@@ -200,13 +209,14 @@ def _renamed(value: Any, names: dict[str, str]) -> Any:
     "command",
     [
         ["summary"], ["time"], ["slowest"], ["critical-path"], ["workers"], ["open"], ["runs"],
-        ["compare", "#1", "#2"], ["replay", "--plugin", "counter"], ["check"],
+        ["compare", "#1", "#2"], ["check"], ["replay", "--plugin", "counter"],
+        ["replay", "--plugin", f"{HERE}/documented_plugins.py:Counter", "--python", sys.executable],
         ["query", "SELECT key, prefix, state, nbytes, dispatch_count FROM tasks"],
         ["query", "SELECT prefix, state, count, seconds FROM prefix_states"],
         ["query", "SELECT key, cause_key, seq FROM failures"],
         ["query", "SELECT hook, count(*) FROM events GROUP BY hook"],
     ],
-    ids=" ".join,
+    ids=lambda command: " ".join(command[:3]).replace(str(HERE), ""),
 )  # fmt: skip
 def test_a_command_says_the_same_of_the_copy(
     command: list[str], original: Path, copy: Path, names: dict[str, str], tasklog: Any

@@ -20,7 +20,7 @@ struct AnonymizeCommand: ParsableCommand {
 
       Examples:
         tasklog anonymize -o bug.db
-        tasklog anonymize '#3' -o bug.db --keep keys,exceptions
+        tasklog anonymize "#1" -o named.db --keep keys,exceptions
       """)
 
   @Argument(
