@@ -44,7 +44,8 @@ struct TaskLog: AsyncParsableCommand {
         subcommands: [
           RecordCommand.self, StatusCommand.self, CheckCommand.self, RecoverCommand.self,
           ImportCommand.self,
-          MergeCommand.self, PruneCommand.self, IndexCommand.self, MigrateCommand.self,
+          MergeCommand.self, AnonymizeCommand.self, PruneCommand.self, IndexCommand.self,
+          MigrateCommand.self,
           DemoCommand.self,
         ]),
     ])

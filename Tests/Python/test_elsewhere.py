@@ -115,7 +115,8 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
             "critical-path": run.critical_path, "summary": run.summary,
             "slowest": lambda: run.slowest(3), "state": lambda: run.state(at=30),
             "compare": lambda: run.compare("#1"), "report": lambda: run.report("r.html"),
-            "export": lambda: run.export("csv", "r.csv"), "replay": lambda: run.replay(Plugin),
+            "export": lambda: run.export("csv", "r.csv"),
+            "anonymize": lambda: run.anonymize("copy.db"), "replay": lambda: run.replay(Plugin),
             "state_at": lambda: run.state_at(run.sql("SELECT max(seq) AS s FROM events").df().s[0]),
             "binary": tasklog.find_binary, "old": lambda: tasklog.open(sys.argv[2]),
         }

@@ -381,6 +381,20 @@ def test_a_report_and_an_export_are_written(sample: Path, tmp_path: Path) -> Non
         run.export("tableau", tmp_path / "run.txt")
 
 
+def test_an_anonymous_copy_is_a_run_of_other_names(sample: Path, tmp_path: Path) -> None:
+    run = tasklog.open(sample).run("#1")
+    run.anonymize(tmp_path / "copy.db")
+    run.anonymize(tmp_path / "named.db", keep=["keys", "exceptions"])
+    copy, named = (tasklog.open(tmp_path / name).run() for name in ("copy.db", "named.db"))
+    sql = "SELECT key, prefix, state, nbytes FROM tasks ORDER BY key"
+    rows = [tuple(row) for row in run.sql(sql)]
+    assert [tuple(row) for row in named.sql(sql)] == rows
+    assert [tuple(row)[2:] for row in copy.sql(sql)] == [row[2:] for row in rows]
+    assert not {row[0] for row in rows} & {row.key for row in copy.sql(sql)}
+    with pytest.raises(tasklog.LogError, match="tasklog anonymize: .*it exists already"):
+        run.anonymize(tmp_path / "copy.db")
+
+
 # SQL
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasklog.reading import columns, command
@@ -538,6 +538,19 @@ class Run:
             The file or folder to write.
         """
         self._command("export", f"--to={kind}", f"--output={os.fspath(path)}")
+
+    def anonymize(self, path: str | os.PathLike[str], *, keep: Sequence[str] = ()) -> None:
+        """Write a copy of the run that can be given to others: a log with pseudonyms for names.
+
+        Parameters
+        ----------
+        path
+            The log to write, which must not exist.
+        keep
+            Names that stay: ``keys``, ``exceptions``.
+        """
+        kept = (f"--keep={','.join(keep)}",) if keep else ()
+        self._command("anonymize", f"--output={os.fspath(path)}", *kept)
 
     # Internals
 
