@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from distributed import Client, LocalCluster
 
@@ -62,9 +63,9 @@ class Archive:
         self.environment = {**os.environ, "XDG_CACHE_HOME": cache}
         self.runs: dict[int, list[str]] = {slower: [] for slower in SLOWDOWNS}
         for row in self._command("runs"):
-            self.runs[int(json.loads(row["labels"])["slower"])].append(row["id"])
+            self.runs[int(row["labels"]["slower"])].append(row["id"])
 
-    def _command(self, *arguments: str) -> list[dict[str, object]]:
+    def _command(self, *arguments: str) -> list[dict[str, Any]]:
         done = subprocess.run(
             [self.program, *arguments, "--log", str(self.folder), "--format", "jsonl"],
             env=self.environment, capture_output=True, text=True, check=True,

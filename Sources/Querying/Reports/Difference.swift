@@ -15,7 +15,7 @@ extension Reports {
     let one = try first.reader.summary(of: first.run)
     let two = try second.reader.summary(of: second.run)
     let difference = try FirstDifference(first, second)
-    // What threads did takes longer than all else: only where it is asked for.
+    // What threads did takes longer than all else: only where it is requested.
     func figures() throws -> (before: [RunFigures], after: [RunFigures]) {
       (
         [try first.reader.figures(of: first.run, one)],
