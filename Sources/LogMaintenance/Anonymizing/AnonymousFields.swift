@@ -45,6 +45,7 @@ indirect enum FieldContent: Sendable {
   case message
   case code
   case profile
+  case profileNodes
 }
 
 /// What the known fields contain, by their names.
@@ -133,7 +134,8 @@ enum AnonymousFields {
     (.type, "type"),
     (.message, "text"),
     (.code, "code"),
-    (.profile, "frames nodes"),
+    (.profile, "frames"),
+    (.profileNodes, "nodes"),
     (.name, namesOfMeasures),
     (.name, namesOfOtherFields),
   ]

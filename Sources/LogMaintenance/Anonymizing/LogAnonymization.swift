@@ -39,7 +39,8 @@ package final class LogAnonymization {
     values = ValueAnonymizer(pseudonyms)
   }
 
-  /// Copies runs to `path`, which must not exist. Events keep their numbers.
+  /// Copies runs to `path`, which must not exist. Events keep their numbers, as far as the numbers of
+  /// several runs do not overlap.
   ///
   /// - Parameters:
   ///   - kept: the kinds of names that stay.

@@ -45,7 +45,7 @@ final class ValueAnonymizer {
     case .list(let values):
       switch content {
       case .failedTasks: return .list(values.map(failedTask))
-      case .code, .profile:
+      case .code, .profile, .profileNodes:
         removed.count(content, values.isEmpty ? 0 : 1)
         return .list([])
       default: return .list(values.map { anonymous($0, content) })
@@ -54,7 +54,7 @@ final class ValueAnonymizer {
       switch content {
       case .key, .tasks: return key(value)
       case .measures: return measure(values)
-      case .code, .profile: return .tuple([])
+      case .code, .profile, .profileNodes: return .tuple([])
       case .byKey: return .tuple(values.map { anonymous($0, .name) })
       default: return .tuple(values.map { anonymous($0, content) })
       }
