@@ -29,6 +29,8 @@ package final class LogAnonymization {
   private let show: (Int64) -> Void
   private var result = Result()
   private var seen: Int64 = 0
+  /// The last event of each run whose keys were collected. A run that is still recorded gets more.
+  private var lasts: [Int64] = []
 
   private init(
     _ parts: [Part], _ pseudonyms: Pseudonyms, _ show: @escaping (Int64) -> Void
@@ -77,6 +79,9 @@ package final class LogAnonymization {
       if let error = error as? SQLiteError {
         throw LogError.cannotWrite(path: path, reason: error.message)
       }
+      if case LogError.folderMissing(_, let folder) = error {
+        throw LogError.folderMissing(path: path, folder: folder)
+      }
       throw error
     }
   }
@@ -86,7 +91,10 @@ package final class LogAnonymization {
   private func collectKeys() throws {
     for (run, reader) in parts {
       let cursor = try reader.events(of: run, order: .arrival)
+      var last: Int64 = 0
+      defer { lasts.append(last) }
       while let recorded = try cursor.nextEvent() {
+        last = recorded.seq
         if let key = recorded.event.key { pseudonyms.keys.collect(key) }
         _ = contents(of: recorded.event, reader)
         advance()
@@ -125,7 +133,9 @@ package final class LogAnonymization {
   private func write(to path: String) throws -> Result {
     let writer = try LogWriter(path: path)
     defer { writer.close() }
-    for (run, reader) in parts { try copy(run, reader, to: writer) }
+    for (part, last) in zip(parts, lasts) {
+      try copy(part.run, part.reader, through: last, to: writer)
+    }
     result.runs = parts.count
     result.keys = pseudonyms.keys.count
     result.names = pseudonyms.nameCount + pseudonyms.hostCount
@@ -134,7 +144,9 @@ package final class LogAnonymization {
     return result
   }
 
-  private func copy(_ run: RunInfo, _ reader: LogReader, to writer: LogWriter) throws {
+  private func copy(
+    _ run: RunInfo, _ reader: LogReader, through last: Int64, to writer: LogWriter
+  ) throws {
     let sources = try reader.sources(of: run)
     let (number, numbers) = try writer.transaction {
       let number = try writer.add(header(of: run))
@@ -151,7 +163,7 @@ package final class LogAnonymization {
     while !isAtEnd {
       try writer.transaction {
         for _ in 0..<Self.eventsPerBatch {
-          guard let recorded = try cursor.nextEvent() else {
+          guard let recorded = try cursor.nextEvent(), recorded.seq <= last else {
             isAtEnd = true
             break
           }
@@ -165,7 +177,8 @@ package final class LogAnonymization {
       }
     }
     try writer.transaction {
-      for (source, last) in try reader.completeSources(of: run) {
+      // Of a run that is still recorded, these may have more events by now.
+      for (source, last) in try run.end == .running ? [] : reader.completeSources(of: run) {
         if let own = numbers[source] { try writer.markComplete(source: own, through: last) }
       }
       if run.isUnordered { try writer.markUnordered(run: number) }
