@@ -175,6 +175,6 @@ enum AnonymousFields {
     SLURM_JOB_ID SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID SLURM_STEP_ID SLURMD_NODENAME LSB_JOBID \
     LSB_JOBINDEX PBS_JOBID PBS_ARRAY_INDEX FLUX_JOB_ID OAR_JOB_ID \
     includeHooks excludeHooks includeKeys excludeKeys includeSources excludeSources \
-    redactedArgs maximumArgsBytes
+    redactedArgs maximumArgsBytes $unreadable
     """
 }

@@ -29,8 +29,6 @@ package final class LogAnonymization {
   private let show: (Int64) -> Void
   private var result = Result()
   private var seen: Int64 = 0
-  /// The last event of each run whose keys were collected. A run that is still recorded gets more.
-  private var lasts: [Int64] = []
 
   private init(
     _ parts: [Part], _ pseudonyms: Pseudonyms, _ show: @escaping (Int64) -> Void
@@ -88,13 +86,12 @@ package final class LogAnonymization {
 
   // MARK: - Keys
 
+  /// Reads the same events as `copy`, up to the last one that `run` tells of.
   private func collectKeys() throws {
     for (run, reader) in parts {
+      _ = values.anonymous(run.metadata, .fields)
       let cursor = try reader.events(of: run, order: .arrival)
-      var last: Int64 = 0
-      defer { lasts.append(last) }
       while let recorded = try cursor.nextEvent() {
-        last = recorded.seq
         if let key = recorded.event.key { pseudonyms.keys.collect(key) }
         _ = contents(of: recorded.event, reader)
         advance()
@@ -119,12 +116,14 @@ package final class LogAnonymization {
     if !event.args.isAbsent {
       // The numbers of shared values are kept.
       let content = value(event.args.json, reader).map { Args(recorded: $0).content }
-      args = values.args(content ?? Args(recorded: .opaque("unreadable")).content, of: event.hook)
+      args = values.args(content ?? Self.unreadable, of: event.hook)
     }
     guard case .encoded(let json) = event.snapshot else { return (args, .none) }
     let snapshot = value(json.text, reader) ?? .opaque("unreadable")
     return (args, .other(values.anonymous(snapshot, .fields)))
   }
+
+  private static let unreadable = Args(recorded: .null).content
 
   private func value(_ json: String, _ reader: LogReader) -> Value? {
     try? JSONReader.value(json, blob: { reader.blob(hash: $0) }, opensShared: false)
@@ -133,9 +132,7 @@ package final class LogAnonymization {
   private func write(to path: String) throws -> Result {
     let writer = try LogWriter(path: path)
     defer { writer.close() }
-    for (part, last) in zip(parts, lasts) {
-      try copy(part.run, part.reader, through: last, to: writer)
-    }
+    for (run, reader) in parts { try copy(run, reader, to: writer) }
     result.runs = parts.count
     result.keys = pseudonyms.keys.count
     result.names = pseudonyms.nameCount + pseudonyms.hostCount
@@ -144,9 +141,7 @@ package final class LogAnonymization {
     return result
   }
 
-  private func copy(
-    _ run: RunInfo, _ reader: LogReader, through last: Int64, to writer: LogWriter
-  ) throws {
+  private func copy(_ run: RunInfo, _ reader: LogReader, to writer: LogWriter) throws {
     let sources = try reader.sources(of: run)
     let (number, numbers) = try writer.transaction {
       let number = try writer.add(header(of: run))
@@ -163,7 +158,7 @@ package final class LogAnonymization {
     while !isAtEnd {
       try writer.transaction {
         for _ in 0..<Self.eventsPerBatch {
-          guard let recorded = try cursor.nextEvent(), recorded.seq <= last else {
+          guard let recorded = try cursor.nextEvent() else {
             isAtEnd = true
             break
           }

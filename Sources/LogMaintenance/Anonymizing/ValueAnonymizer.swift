@@ -224,7 +224,7 @@ final class ValueAnonymizer {
     case ("$shared", .list(let parts)) where parts.count == 2:
       return .tagged(name, .list([parts[0], anonymous(parts[1], content)]))
     case ("$opaque", .string(let reason)):
-      let known = ["redacted", "capped", "too deep", "circular"]
+      let known = ["redacted", "capped", "too deep", "circular", "unreadable", "heartbeat"]
       return .opaque(known.contains(reason) ? reason : "redacted")
     case ("$capped", .dict):
       let length = payload["bytes"].map { anonymous($0, .name) } ?? .null
