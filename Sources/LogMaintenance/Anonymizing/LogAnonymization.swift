@@ -86,7 +86,7 @@ package final class LogAnonymization {
 
   // MARK: - Keys
 
-  /// Reads the same events as `copy`, up to the last one that `run` tells of.
+  /// Reads the same events as `copy`: those up to the last one of `run`.
   private func collectKeys() throws {
     for (run, reader) in parts {
       _ = values.anonymous(run.metadata, .fields)
