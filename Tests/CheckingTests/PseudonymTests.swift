@@ -107,5 +107,7 @@ import Testing
     #expect(text.contains(#""status":"running""#) && text.contains("5,true"))
     #expect(!text.contains("memory"))
     #expect(values.removed.messages == 1)
+    let unreadable = values.args(Args(recorded: .null).content, of: .transition)
+    #expect(unreadable == Args(recorded: .null))
   }
 }

@@ -45,6 +45,7 @@ indirect enum FieldContent: Sendable {
   case message
   case code
   case profile
+  case profileNodes
 }
 
 /// What the known fields contain, by their names.
@@ -133,7 +134,8 @@ enum AnonymousFields {
     (.type, "type"),
     (.message, "text"),
     (.code, "code"),
-    (.profile, "frames nodes"),
+    (.profile, "frames"),
+    (.profileNodes, "nodes"),
     (.name, namesOfMeasures),
     (.name, namesOfOtherFields),
   ]
@@ -173,6 +175,6 @@ enum AnonymousFields {
     SLURM_JOB_ID SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID SLURM_STEP_ID SLURMD_NODENAME LSB_JOBID \
     LSB_JOBINDEX PBS_JOBID PBS_ARRAY_INDEX FLUX_JOB_ID OAR_JOB_ID \
     includeHooks excludeHooks includeKeys excludeKeys includeSources excludeSources \
-    redactedArgs maximumArgsBytes
+    redactedArgs maximumArgsBytes $unreadable
     """
 }

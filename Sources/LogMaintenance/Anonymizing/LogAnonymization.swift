@@ -39,7 +39,8 @@ package final class LogAnonymization {
     values = ValueAnonymizer(pseudonyms)
   }
 
-  /// Copies runs to `path`, which must not exist. Events keep their numbers.
+  /// Copies runs to `path`, which must not exist. Events keep their numbers, as far as the numbers of
+  /// several runs do not overlap.
   ///
   /// - Parameters:
   ///   - kept: the kinds of names that stay.
@@ -76,14 +77,19 @@ package final class LogAnonymization {
       if let error = error as? SQLiteError {
         throw LogError.cannotWrite(path: path, reason: error.message)
       }
+      if case LogError.folderMissing(_, let folder) = error {
+        throw LogError.folderMissing(path: path, folder: folder)
+      }
       throw error
     }
   }
 
   // MARK: - Keys
 
+  /// Reads the same events as `copy`: those up to the last one of `run`.
   private func collectKeys() throws {
     for (run, reader) in parts {
+      _ = values.anonymous(run.metadata, .fields)
       let cursor = try reader.events(of: run, order: .arrival)
       while let recorded = try cursor.nextEvent() {
         if let key = recorded.event.key { pseudonyms.keys.collect(key) }
@@ -110,12 +116,14 @@ package final class LogAnonymization {
     if !event.args.isAbsent {
       // The numbers of shared values are kept.
       let content = value(event.args.json, reader).map { Args(recorded: $0).content }
-      args = values.args(content ?? Args(recorded: .opaque("unreadable")).content, of: event.hook)
+      args = values.args(content ?? Self.unreadable, of: event.hook)
     }
     guard case .encoded(let json) = event.snapshot else { return (args, .none) }
     let snapshot = value(json.text, reader) ?? .opaque("unreadable")
     return (args, .other(values.anonymous(snapshot, .fields)))
   }
+
+  private static let unreadable = Args(recorded: .null).content
 
   private func value(_ json: String, _ reader: LogReader) -> Value? {
     try? JSONReader.value(json, blob: { reader.blob(hash: $0) }, opensShared: false)
@@ -164,7 +172,8 @@ package final class LogAnonymization {
       }
     }
     try writer.transaction {
-      for (source, last) in try reader.completeSources(of: run) {
+      // Of a run that is still recorded, these may have more events by now.
+      for (source, last) in try run.end == .running ? [] : reader.completeSources(of: run) {
         if let own = numbers[source] { try writer.markComplete(source: own, through: last) }
       }
       if run.isUnordered { try writer.markUnordered(run: number) }

@@ -45,7 +45,7 @@ final class ValueAnonymizer {
     case .list(let values):
       switch content {
       case .failedTasks: return .list(values.map(failedTask))
-      case .code, .profile:
+      case .code, .profile, .profileNodes:
         removed.count(content, values.isEmpty ? 0 : 1)
         return .list([])
       default: return .list(values.map { anonymous($0, content) })
@@ -54,7 +54,7 @@ final class ValueAnonymizer {
       switch content {
       case .key, .tasks: return key(value)
       case .measures: return measure(values)
-      case .code, .profile: return .tuple([])
+      case .code, .profile, .profileNodes: return .tuple([])
       case .byKey: return .tuple(values.map { anonymous($0, .name) })
       default: return .tuple(values.map { anonymous($0, content) })
       }
@@ -224,7 +224,7 @@ final class ValueAnonymizer {
     case ("$shared", .list(let parts)) where parts.count == 2:
       return .tagged(name, .list([parts[0], anonymous(parts[1], content)]))
     case ("$opaque", .string(let reason)):
-      let known = ["redacted", "capped", "too deep", "circular"]
+      let known = ["redacted", "capped", "too deep", "circular", "unreadable", "heartbeat"]
       return .opaque(known.contains(reason) ? reason : "redacted")
     case ("$capped", .dict):
       let length = payload["bytes"].map { anonymous($0, .name) } ?? .null
