@@ -28,10 +28,7 @@ import Testing
     _ arguments: [String], _ folder: TemporaryFolder, code: Int32 = 0,
     _ location: SourceLocation = #_sourceLocation
   ) throws -> Command.Result {
-    let result = try Command.run(
-      arguments, environment: ["XDG_CACHE_HOME": folder("cache")], folder: folder.url)
-    #expect(result.code == code, "\(result.errors)", sourceLocation: location)
-    return result
+    try folder.tasklog(arguments, code: code, location)
   }
 
   /// The logs that `runs` lists.

@@ -19,11 +19,7 @@ import Testing
     _ arguments: [String], _ folder: TemporaryFolder, code: Int32 = 0,
     _ location: SourceLocation = #_sourceLocation
   ) throws -> Command.Result {
-    let result = try Command.run(
-      arguments + ["--log", "logs"], environment: ["XDG_CACHE_HOME": folder("cache")],
-      folder: folder.url)
-    #expect(result.code == code, "\(result.output)\(result.errors)", sourceLocation: location)
-    return result
+    try folder.tasklog(arguments + ["--log", "logs"], code: code, location)
   }
 
   private func column(_ name: String, _ result: Command.Result) throws -> [String] {
