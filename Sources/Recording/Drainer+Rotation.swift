@@ -30,7 +30,7 @@ extension Drainer {
     // Remains of a failed attempt.
     lock.withdraw(fromLog: next, run: header.id)
     if access(next, F_OK) == 0 { _ = try LogRemoval.remove(next) }
-    let (freshRun, freshDrain, identity) = try make(next, behind: before)
+    let (freshRun, freshDrain, identity, committed) = try make(next, behind: before)
     spool.announce(log: identity)
     try lock.announce(toLog: next, run: header.id)
     // The file appears atomically: with its run, and with the link to the lock next to it.
@@ -41,7 +41,7 @@ extension Drainer {
       try lock.move(toLog: next, run: header.id) { tl_exchange_names($0, $1) == 0 }
       return lock.path
     }
-    spool.belong(to: identity)
+    spool.belong(to: identity, committed: committed)
     let runBefore = run
     (run, drain, path) = (freshRun, freshDrain, next)
     // If it cannot be opened now, this is retried as for a log that is gone.
@@ -64,7 +64,7 @@ extension Drainer {
   /// of the previous segment, so that they are the same when all segments are queried as one log.
   private func make(
     _ next: String, behind before: LogWriter
-  ) throws -> (run: Int64, drain: SpoolDrain, identity: UInt64) {
+  ) throws -> (run: Int64, drain: SpoolDrain, identity: UInt64, committed: Int64) {
     let name = Self.unfinished(next)
     _ = try LogRemoval.remove(name)
     let fresh = try LogWriter(path: name)
@@ -80,10 +80,11 @@ extension Drainer {
       try fresh.inheritWorkers(ofRun: rowID, from: before, run: run)
       let position = drain.position(readTo: tail.position)
       try fresh.setSpoolPosition(run: rowID, Int64(bitPattern: position.word))
-      return (rowID, freshDrain, identity)
+      return (rowID, freshDrain)
     }
     // A file can be renamed only while it is not open: its companion files carry its name.
+    let committed = fresh.committedSeq
     fresh.close(isIndexing: false)
-    return result
+    return (result.0, result.1, identity, committed)
   }
 }

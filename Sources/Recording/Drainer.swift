@@ -161,6 +161,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
     self.tail = tail
     self.drain = drain
     waitingSince = nil
+    spool.note(committed: writer.committedSeq)
     health.committed()
     isSynced = false
     hasWritten = true
@@ -221,7 +222,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
           drain = try drain.restarted(run: run, into: fresh)
         }
       }
-      spool.belong(to: identity)
+      spool.belong(to: identity, committed: fresh.committedSeq)
       writer = fresh
       isSynced = false
       hasReportedProblem = false

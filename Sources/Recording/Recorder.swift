@@ -170,7 +170,7 @@ public final class Recorder: RecordingPlugin {
       let spool = try Spool(
         folder: lock.path, segmentSize: max(4096, options.segmentSize),
         limit: options.spoolLimit ?? Self.defaultLimit(log))
-      spool.belong(to: identity)
+      spool.belong(to: identity, committed: writer.committedSeq)
       let drainer = Drainer(
         writer: writer, run: run, header: header, spool: spool, lock: lock,
         settings: .init(

@@ -170,6 +170,7 @@ package enum Recovery {
     var drain = SpoolDrain(run: run.number, sources: try writer.sources(ofRun: run.number))
     let before = try counts(run, writer)
     let closed = EndMark.read(in: folder)
+    let behind = try lostSeqs(folder, writer)
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
@@ -188,8 +189,9 @@ package enum Recovery {
       }
     }
     try writer.transaction(synced: true) {
+      if let behind { writer.reserveSeq(from: behind) }
       for (number, last) in segments.lastSourceSeqs {
-        let reason = closed == nil ? "lost when the process died" : "lost in the spool"
+        let reason = closed == nil ? GapReason.lostInDeath : GapReason.lostInSpool
         try drain.fill(number, through: last, reason, Clock.now(), writer)
       }
       if let closed {
@@ -203,6 +205,16 @@ package enum Recovery {
     return Recovered(
       run: run.id, events: after.events - before.events, missing: after.missing - before.missing,
       end: closed == nil ? .died : .closed)
+  }
+
+  /// The seq after those that the log had assigned, if it has less than was committed to it: what the spool
+  /// does not give back either is missing, whatever its run.
+  private static func lostSeqs(_ folder: String, _ writer: LogWriter) throws -> Int64? {
+    guard let header = SpoolHeader(Spool.control(folder, 0)) else { return nil }
+    let last = try writer.nextNumber() - 1
+    let missing = header.missing(from: try writer.logIdentity(), lastSeq: last)
+    let (next, overflow) = last.addingReportingOverflow(missing + 1)
+    return missing > 0 && !overflow ? next : nil
   }
 
   private static func counts(

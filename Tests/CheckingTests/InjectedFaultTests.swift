@@ -186,6 +186,10 @@ import Testing
     Fault("a spool of another log", .strangeSpool) { log in
       try log.makeSpool("01942f00-0000-7000-8000-00000000000f", files: ["lock", "control"])
     },
+    Fault("a log that has less than its recorder had written into it", .lostCommits) { log in
+      try log.makeSpool("01942f00-0000-7000-8000-000000000001")
+      try log.makeSpoolHeader("01942f00-0000-7000-8000-000000000001", committed: 1 << 20)
+    },
     Fault("a folder that a killed recorder did not remove", .emptySpool) { log in
       try log.makeSpool("01942f00-0000-7000-8000-000000000001")
     },
@@ -288,5 +292,16 @@ final class CheckedLog {
     let spool = path + ".spool/" + run
     try FileManager.default.createDirectory(atPath: spool, withIntermediateDirectories: true)
     for name in files { try Data().write(to: URL(fileURLWithPath: spool + "/" + name)) }
+  }
+
+  func makeSpoolHeader(_ run: String, committed: UInt64) throws {
+    let identity = try LogReader(path: path).logIdentity()
+    var words = [UInt64](repeating: 0, count: SpoolHeader.size / 8)
+    words[0] = SpoolHeader.magic
+    words[SpoolHeader.Offset.log / 8] = max(1, identity)
+    words[SpoolHeader.Offset.nextLog / 8] = max(1, identity)
+    words[SpoolHeader.Offset.committed / 8] = committed
+    let file = path + ".spool/\(run)/\(SpoolHeader.control)"
+    try words.withUnsafeBytes { try Data($0).write(to: URL(fileURLWithPath: file)) }
   }
 }

@@ -185,6 +185,27 @@ import Testing
     #expect(theirs.filter { !known.contains($0) } == [], "\(note)")
   }
 
+  @Test func `a check and a salvage notice events of which nothing but their numbers is left`()
+    throws
+  {
+    try Data(healthy).write(to: URL(fileURLWithPath: path))
+    // No old row remains on a page that is free.
+    try Connection(path: path, mode: .readWrite).execute(
+      """
+      PRAGMA secure_delete = ON;
+      DELETE FROM event WHERE source = 2; DELETE FROM source WHERE id = 2;
+      DELETE FROM source_total WHERE source = 2; DELETE FROM run_total WHERE run = 2;
+      DELETE FROM event_total WHERE run = 2; DELETE FROM run WHERE id = 2; VACUUM
+      """)
+    let hole = try LogCheck(path: path).run().findings.first { $0.kind == .holeInSeq }
+    #expect(hole?.count == 900)
+    let result = try LogSalvage.salvage(path, into: saved)
+    #expect(result.events == 900 && result.missing == 900)
+    let after = try LogCheck(path: saved).run()
+    #expect(after.findings.contains { $0.kind == .knownGap && $0.count == 900 })
+    #expect(!after.findings.contains { $0.kind == .holeInSeq })
+  }
+
   @Test func `events in a write-ahead log are salvaged, too`() throws {
     let writer = try LogWriter(path: path)
     try writer.transaction { try Self.fillRest(writer) }

@@ -4,7 +4,10 @@ Run as a program, it tries mutations until a number of them is done, and continu
 stopped:
 
     python Tests/Python/hostile.py --count 20000 --state /var/tmp/hostile
+    python Tests/Python/hostile.py --in-process --count 100000 --state /var/tmp/reading
     python Tests/Python/hostile.py --seed 4711 --keep /tmp/it     # one again, with its log
+
+With `--in-process` the library for Python reads many logs in one process, not a command each.
 
 The state folder has the number of mutations that are done, and a line for every fault.
 """
@@ -15,6 +18,7 @@ import argparse
 import os
 import random
 import resource
+import select
 import shlex
 import subprocess
 import sys
@@ -170,10 +174,89 @@ def many(seeds: range, count: int | None, jobs: int) -> Iterator[tuple[int, list
             yield from zip(some, found, strict=True)
 
 
+#: So many mutations share a process of this program.
+BLOCK = 200
+READER = Path(__file__).with_name("hostile_reader.py")
+
+
+def read_block(block: range) -> list[tuple[int, list[Fault]]]:
+    """The faults of some mutations in one process; after one that ends it in another one."""
+    found: dict[int, list[Fault]] = {seed: [] for seed in block}
+    first = block.start
+    while first < block.stop:
+        first = _read(first, block.stop, found)
+    return list(found.items())
+
+
+def _read(first: int, end: int, found: dict[int, list[Fault]]) -> int:
+    """Reads mutated logs until the process ends; the seed to go on from."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(
+            [sys.executable, READER, str(first), str(end)],
+            env={**os.environ, "SWIFT_BACKTRACE": "enable=no", "TMPDIR": folder},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, preexec_fn=limit,
+        )  # fmt: skip
+        assert child.stdout
+        seed, mutation, is_done, what = first, "", False, None
+        for line in _lines(child.stdout):
+            if line is None:
+                what = f"more than {SECONDS:g} s"
+                child.kill()
+                break
+            kind, _, rest = line.partition(" ")
+            if kind == "seed":
+                seed, mutation = int(rest), f"seed {rest}"
+            elif kind == "log":
+                mutation = rest
+            elif kind == "fault":
+                found[seed].append(Fault(mutation, "reading", rest))
+            elif kind == "memory":
+                is_done = True
+                if int(rest) > MEMORY:
+                    found[seed].append(Fault(mutation, "reading", f"{int(rest) >> 20} MiB"))
+        status = child.wait()
+        child.stdout.close()
+        if is_done and status == 0:
+            return end
+        errors.seek(0)
+        text = errors.read().decode(errors="replace")[-300:]
+        found[seed].append(Fault(mutation, "reading", what or f"ended with {status}: {text}"))
+        return seed + 1
+
+
+def _lines(output: BinaryIO) -> Iterator[str | None]:
+    """The lines of a process; `None` if it writes none for too long."""
+    rest = b""
+    while True:
+        ready, _, _ = select.select([output], [], [], SECONDS)
+        # Not buffered: what is in a buffer is not seen by `select`.
+        new = os.read(output.fileno(), 65536) if ready else b""
+        if not ready:
+            yield None
+        if not new:
+            return
+        *lines, rest = (rest + new).split(b"\n")
+        yield from (line.decode(errors="replace") for line in lines)
+
+
+def many_in_process(seeds: range, jobs: int) -> Iterator[tuple[int, list[Fault]]]:
+    """The same with the library for Python, which reads many logs in one process."""
+    blocks = [
+        range(first, min(first + BLOCK, seeds.stop))
+        for first in range(seeds.start, seeds.stop, BLOCK)
+    ]
+    with ThreadPoolExecutor(jobs) as pool:
+        for found in pool.map(read_block, blocks):
+            yield from found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=1000, help="how many mutations in all")
     parser.add_argument("--commands", type=int, help="how many commands for each; default all")
+    parser.add_argument(
+        "--in-process", action="store_true", help="read with the library, many logs in a process"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--state", type=Path, help="folder to continue from")
     parser.add_argument("--seed", type=int, help="only this mutation")
@@ -191,7 +274,13 @@ def main() -> int:
     if (state / "done").exists():
         done = int((state / "done").read_text())
     number = 0
-    for seed, found in many(range(done, options.count), options.commands, options.jobs):
+    seeds = range(done, options.count)
+    tried = (
+        many_in_process(seeds, options.jobs)
+        if options.in_process
+        else many(seeds, options.commands, options.jobs)
+    )
+    for seed, found in tried:
         for fault in found:
             print(fault, flush=True)
             with open(state / "faults", "a") as file:

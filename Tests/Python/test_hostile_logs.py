@@ -54,6 +54,51 @@ def test_no_mutation_crashes_a_command(block: int) -> None:
     assert not found, "\n".join(found)
 
 
+def test_no_mutation_crashes_the_library() -> None:
+    tried = list(hostile.many_in_process(range(80), jobs=2))
+    assert [seed for seed, _ in tried] == list(range(80))
+    found = [str(fault) for _, faults in tried for fault in faults]
+    assert not found, "\n".join(found)
+
+
+# Names in the schema that are no text, of which Python's SQLite makes a `UnicodeDecodeError`; an
+# id of a run that is a number.
+@pytest.mark.parametrize("seed", [696, 859, 1296, 507])
+def test_a_mutation_that_ended_a_reader_with_a_wrong_error_does_so_no_more(seed: int) -> None:
+    ((tried, found),) = hostile.read_block(range(seed, seed + 1))
+    assert tried == seed
+    assert not found, "\n".join(map(str, found))
+
+
+# What a reader of many logs does at its third one, and the word for it.
+READER_FAULTS = {
+    "os.kill(os.getpid(), 11)": "ended with -11",
+    "time.sleep(1000)": "more than",
+    "print('fault KeyError')": "KeyError",
+    "sys.exit('out of range')": "ended with 1: out of range",
+}
+
+
+@pytest.mark.parametrize("script", READER_FAULTS)
+def test_a_fault_of_the_library_is_seen_and_the_others_are_read(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "sleep" in script:
+        monkeypatch.setattr(hostile, "SECONDS", 2 * hostile.PATIENCE)
+    reader = tmp_path / "reader.py"
+    reader.write_text(
+        "import os, sys, time\n"
+        "for seed in range(int(sys.argv[1]), int(sys.argv[2])):\n"
+        "    print('seed', seed, flush=True)\n"
+        f"    if seed == 3: {script}\n"
+        "print('memory 1')\n"
+    )
+    monkeypatch.setattr(hostile, "READER", reader)
+    found = hostile.read_block(range(1, 6))
+    assert [seed for seed, faults in found if faults] == [3]
+    assert len(found) == 5 and READER_FAULTS[script] in str(found[2][1][0])
+
+
 @pytest.mark.parametrize(("seed", "command"), FOUND)
 def test_a_mutation_that_crashed_a_command_does_so_no_more(
     seed: int, command: str, tmp_path: Path

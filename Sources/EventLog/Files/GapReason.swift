@@ -1,5 +1,8 @@
-/// Why events are not in a log: the reason for events that were pruned on purpose.
+/// Why events are not in a log.
 package enum GapReason {
+  package static let lostInSpool = "lost in the spool"
+  package static let lostInDeath = "lost when the process died"
+  /// The beginning of the reason for events that were pruned on purpose.
   package static let pruned = "pruned"
   package static let isPrunedSQL = "reason LIKE 'pruned%'"
 

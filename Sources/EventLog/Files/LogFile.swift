@@ -149,6 +149,14 @@ package enum LogFile {
       guard error.cannotOpen || error.primaryCode == SQLITE_READONLY,
         WALPolicy.size(of: path) == 0
       else { throw error }
+      // https://sqlite.org/rescode.html#readonly_rollback
+      guard error.code != SQLITE_READONLY | (3 << 8) else {
+        var error = error
+        error.message =
+          "its last change was interrupted; 'tasklog recover' undoes it with "
+          + "\(path.lastPathComponent)-journal"
+        throw error
+      }
       return try Connection(path: path, mode: .immutable)
     }
   }

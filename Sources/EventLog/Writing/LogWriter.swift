@@ -54,6 +54,8 @@ package final class LogWriter {
 
   /// The seq of the next event, while a transaction is open.
   private var nextSeq: Int64 = 0
+  /// The last seq that was assigned in the log when the last transaction was committed.
+  package private(set) var committedSeq: Int64 = 0
   /// The run of each source that this writer has inserted or looked up.
   private var runOfSource: [Int64: Int64] = [:]
   /// What the open transaction has added to each run, and to the run of the last event.
@@ -111,7 +113,7 @@ package final class LogWriter {
     if synced { try connection.execute("PRAGMA synchronous = FULL") }
     defer { if synced { try? connection.execute("PRAGMA synchronous = NORMAL") } }
     do {
-      return try connection.transaction {
+      let result = try connection.transaction {
         try checkSchema()
         try forgetPruned()
         nextSeq = try readNextSeq()
@@ -135,6 +137,8 @@ package final class LogWriter {
         }
         return result
       }
+      committedSeq = nextSeq - 1
+      return result
     } catch {
       // Row IDs that were assigned in this transaction are not in the file.
       forgetNumbers()

@@ -12,11 +12,13 @@ package struct SpoolHeader: Sendable, Equatable {
     package static let log = 24
     /// The same of the log that the recorder is about to continue in.
     package static let nextLog = 32
-    /// The seq of the last event that was committed to the log; in the first control file.
+    /// The last seq that was assigned in the log when it was last committed to; in the first control file.
     package static let committed = 40
   }
 
   package static let size = 64
+  /// The name of the first control file.
+  package static let control = "control"
   /// "tlspool" and the version.
   package static let magic: UInt64 = 0x746C_7370_6F6F_6C01
 
@@ -37,6 +39,20 @@ package struct SpoolHeader: Sendable, Equatable {
     log = words[Offset.log / 8]
     nextLog = words[Offset.nextLog / 8]
     committed = words[Offset.committed / 8]
+  }
+
+  /// How many events a log lacks that had been committed to it: a copy without its write-ahead log, a disk
+  /// that has lost its last writes.
+  ///
+  /// - Parameters:
+  ///   - identity: that of the log; 0 if it has none.
+  ///   - seq: the last one that was assigned in the log.
+  package func missing(from identity: UInt64, lastSeq seq: Int64) -> Int64 {
+    // While a recorder rotates, it is unknown whose seq this is.
+    guard log == nextLog, log == identity || log != 0 && identity == 0,
+      let committed = Int64(exactly: committed), seq >= 0
+    else { return 0 }
+    return max(0, committed - seq)
   }
 
   /// Whether the spool can belong to a log.

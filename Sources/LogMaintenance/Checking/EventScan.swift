@@ -67,6 +67,11 @@ struct EventScan {
       }
       inspect(at: select, seq, source)
     }
+    let next = try check.connection.integer("SELECT value FROM meta WHERE name = 'next_seq'")
+    if let last, let next, next > last + 1 {
+      if holes.count == 0 { holes.first = last + 1 }
+      holes.count += next - last - 1
+    }
     try reportHoles(holes)
     try compare(totals)
   }
@@ -212,8 +217,7 @@ struct EventScan {
       try check.connection.integer(
         """
         SELECT coalesce(sum(count), 0) FROM gap
-        WHERE \(GapReason.isPrunedSQL) OR \(RunFiles.isEarlierSQL)
-          OR reason = '\(LogSalvage.reason)'
+        WHERE \(GapReason.leavesSeqsSQL)
         """) ?? 0
     guard holes.count > recorded else { return }
     check.list.add(

@@ -57,6 +57,7 @@ package struct Finding: Sendable {
     case undrainedSpool = "undrained-spool"
     case strangeSpool = "strange-spool"
     case emptySpool = "empty-spool"
+    case lostCommits = "lost-commits"
 
     package var severity: Severity {
       switch self {

@@ -90,6 +90,34 @@ extension LogCheck {
 
   // MARK: - Spools
 
+  func readSpoolHeaders() {
+    let owners = SpoolOwners(ofLog: path)
+    for run in (try? FolderListing.names(RecorderLock.parent(ofLog: path))) ?? [] {
+      guard owners.objection(log: path, run: run) == nil,
+        let folder = RecorderLock.folder(log: path, run: run)
+      else { continue }
+      spoolHeaders[run] = SpoolHeader(folder + "/" + SpoolHeader.control)
+    }
+  }
+
+  /// A log that was once longer is a copy without its write-ahead log, or its disk has lost writes.
+  func checkCommits(_ runs: [RunInfo]) throws {
+    let next = try connection.integer("SELECT value FROM meta WHERE name = 'next_seq'") ?? 1
+    let last = max(try connection.integer("SELECT max(seq) FROM event") ?? 0, next - 1)
+    let identity = UInt64(
+      bitPattern: try connection.integer("SELECT value FROM meta WHERE name = 'log_id'") ?? 0)
+    for (run, header) in spoolHeaders.sorted(by: { $0.key < $1.key }) {
+      let missing = header.missing(from: identity, lastSeq: last)
+      guard missing > 0 else { continue }
+      list.add(
+        .lostCommits, run: runs.first { $0.id == run }?.number, count: missing, subject: run,
+        at: "seq \(last + 1)",
+        "the recorder of run \(run) had written events into the log that are gone: was "
+          + "\(WALPolicy.wal(of: path.lastPathComponent)) not copied with it? 'tasklog recover' takes from "
+          + "the spool what is still there, and records the rest as missing")
+    }
+  }
+
   func checkSpools(_ runs: [RunInfo]) {
     let ends = Dictionary(runs.map { ($0.id, $0) }) { first, _ in first }
     let parent = RecorderLock.parent(ofLog: path)

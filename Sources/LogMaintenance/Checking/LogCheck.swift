@@ -31,6 +31,8 @@ package final class LogCheck {
   var events: Int64 = 0
   /// The row IDs of the runs whose remaining events may be in other logs.
   var partialRuns: Set<Int64> = []
+  /// What the spools next to the file say of it, by run.
+  var spoolHeaders: [String: SpoolHeader] = [:]
 
   /// - Throws: `LogError` if the file is not a log.
   package init(path: String) throws {
@@ -49,6 +51,8 @@ package final class LogCheck {
     guard let others = surveySchema() else {
       return Result(runs: 0, events: 0, findings: list.sorted)
     }
+    // Before the state of the log that is checked: a live recorder continues.
+    readSpoolHeaders()
     var runs: [RunInfo] = []
     runCheck("runs") { runs = try LogReader(path: path).runs() }
     partialRuns = Set(runs.filter(\.isPartial).map(\.number))
@@ -62,6 +66,7 @@ package final class LogCheck {
     runCheck("file") {
       isSound = try checkPages(isQuick: isQuick, hasOthers: !others.isEmpty)
       checkMode()
+      if !runs.contains(where: { $0.end == .running }) { checkWAL() }
     }
     runCheck("schema") { try checkSchema() }
     let references = References(connection)
@@ -86,6 +91,7 @@ package final class LogCheck {
     runCheck("workers") { try checkWorkers(runs) }
     if !isQuick { runCheck("blobs") { try checkBlobs() } }
     checkSpools(runs)
+    runCheck("commits") { try checkCommits(runs) }
     if !isSound { reportReadable() }
     return Result(runs: runs.count, events: events, findings: list.sorted)
   }
@@ -154,6 +160,17 @@ package final class LogCheck {
       if SchemaSurvey.isOurs(select.text(0)) { names.append("'\(select.text(0))'") }
     }
     return names
+  }
+
+  /// SQLite ignores a write-ahead log whose header is damaged, with all that is in it:
+  /// https://sqlite.org/fileformat2.html#walformat
+  private func checkWAL() {
+    let wal = WALPolicy.wal(of: path)
+    guard WriteAheadLog.hasDamagedHeader(wal) else { return }
+    list.add(
+      .unreadable, subject: "wal", at: wal,
+      "the header of the write-ahead log is damaged, so what was recorded last is not read; 'tasklog "
+        + "recover --into NEW' saves the rest")
   }
 
   private func checkMode() {

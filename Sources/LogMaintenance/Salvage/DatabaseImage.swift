@@ -97,7 +97,7 @@ package final class DatabaseImage {
 }
 
 /// The committed pages of a write-ahead log: https://sqlite.org/fileformat2.html#walformat
-private final class WriteAheadLog {
+final class WriteAheadLog {
   let pageSize: Int
   private(set) var lastPage = 0
   private let descriptor: Int32
@@ -126,6 +126,19 @@ private final class WriteAheadLog {
   }
 
   deinit { close(descriptor) }
+
+  /// Whether a file has a header, but not one of a write-ahead log: SQLite ignores it then.
+  static func hasDamagedHeader(_ path: String) -> Bool {
+    let descriptor = RegularFile.open(path)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    let header = DatabaseImage.read(descriptor, at: 0, count: headerSize)
+    guard header.count == headerSize else { return false }
+    var sum: (UInt32, UInt32) = (0, 0)
+    add(header[..<24], header[3] & 1 == 1, &sum)
+    return number(header, 0) & ~1 != 0x377F_0682
+      || sum != (number(header, 24), number(header, 28))
+  }
 
   func page(_ number: Int) -> [UInt8]? {
     guard let fileOffset = offsets[number] else { return nil }

@@ -198,10 +198,31 @@ struct SalvageMending {
     result.events += found
   }
 
-  /// Numbers of the file are never reused. Those of lost events are accounted for by gaps.
-  private func count(_ nextSeq: Int64) throws {
+  /// Numbers of the file are never reused. Those of lost events are accounted for by gaps: of which source
+  /// they were is unknown if its row and its totals are lost, too.
+  private mutating func count(_ nextSeq: Int64) throws {
     let last = try connection.integer("SELECT max(seq) FROM event") ?? 0
+    if let first = try connection.integer("SELECT min(seq) FROM event"),
+      let source = try connection.integer(
+        "SELECT id FROM source ORDER BY run DESC, kind, id LIMIT 1")
+    {
+      let found = try connection.integer("SELECT count(*) FROM event") ?? 0
+      let recorded =
+        try connection.integer(
+          "SELECT coalesce(sum(count), 0) FROM gap WHERE \(GapReason.leavesSeqsSQL)") ?? 0
+      let lost = max(nextSeq - 1, last) - first + 1 - found - recorded
+      let end = try LastSourceSeq.value(of: source, in: connection)
+      if lost > 0, lost < 1 << 48 { try addGaps(source, [(end + 1, lost)]) }
+    }
     try connection.execute(
       "UPDATE meta SET value = \(max(nextSeq, last + 1)) WHERE name = 'next_seq'")
   }
+}
+
+extension GapReason {
+  /// Whether the events of a gap may have been in the log, and so may have left seqs without an event.
+  static let leavesSeqsSQL = """
+    (\(isPrunedSQL) OR \(RunFiles.isEarlierSQL)
+      OR reason IN ('\(LogSalvage.reason)', '\(lostInSpool)', '\(lostInDeath)'))
+    """
 }

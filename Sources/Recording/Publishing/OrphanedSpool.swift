@@ -1,4 +1,5 @@
 import BrokerMessages
+import EventLog
 import Glibc
 import LogFormat
 import TaskLogPlugin
@@ -88,7 +89,7 @@ struct OrphanedSpool {
           let lasts = folder.lastSourceSeqs
           for (index, last) in lasts {
             try stream.fill(
-              index, through: last, hasDied ? "lost when the process died" : "lost in the spool")
+              index, through: last, hasDied ? GapReason.lostInDeath : GapReason.lostInSpool)
           }
           stream.end(hasDied ? .died : .closed, at: state.closed, lastSourceSeqs: lasts)
         }

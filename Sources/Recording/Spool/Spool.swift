@@ -95,8 +95,19 @@ final class Spool: @unchecked Sendable {
   }
 
   /// Says in all files to which log the spool belongs.
-  func belong(to log: UInt64) {
+  ///
+  /// - Parameter seq: the last one that is in this log.
+  func belong(to log: UInt64, committed seq: Int64) {
+    // Not after: that of another log is too high for this one.
+    note(committed: seq)
     store { ($0.log, $0.nextLog) = (log, log) }
+  }
+
+  /// Says how far its log has come, for the case that the log has less some day.
+  func note(committed seq: Int64) {
+    controls.withLock {
+      $0.first?.store(UInt64(bitPattern: seq), at: SpoolHeader.Offset.committed)
+    }
   }
 
   private func store(_ change: (inout Segments) -> Void) {
@@ -189,7 +200,7 @@ final class Spool: @unchecked Sendable {
 
   /// The path of a control file: the first is `control`, the others have a number.
   static func control(_ folder: String, _ index: Int) -> String {
-    folder + "/control" + (index == 0 ? "" : ".\(index)")
+    folder + "/" + SpoolHeader.control + (index == 0 ? "" : ".\(index)")
   }
 
   /// Where a source stores its progress; `nil` if the disk has no room for the control file.

@@ -154,7 +154,7 @@ struct SpoolDrain {
     if source.lastSourceSeq == Self.unknownSeq {
       sources[index]?.lastSourceSeq = sourceSeq - 1
     } else if sourceSeq > source.lastSourceSeq + 1 {
-      try fill(index, through: sourceSeq - 1, "lost in the spool", time, writer)
+      try fill(index, through: sourceSeq - 1, GapReason.lostInSpool, time, writer)
     }
     return source
   }

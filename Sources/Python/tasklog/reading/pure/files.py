@@ -32,6 +32,14 @@ def open_for_reading(path: str) -> tuple[sqlite3.Connection, bool]:
     """Opens a log; also returns whether it has temporary views instead of its own."""
     check_sqlite()
     _check_readable(path)
+    try:
+        return _open_log(path)
+    except UnicodeDecodeError:
+        # That of the message of an error: Python's SQLite expects UTF-8 in it.
+        raise LogError(f"{path}: is damaged: its schema is not text") from None
+
+
+def _open_log(path: str) -> tuple[sqlite3.Connection, bool]:
     connection = _connect(path)
     try:
         version = _check_is_log(connection, path)

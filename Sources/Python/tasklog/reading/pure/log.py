@@ -17,7 +17,8 @@ from tasklog.reading.pure.query import Query
 from tasklog.reading.pure.rows import PureBatches
 
 _RUNS = """
-    SELECT id, uuid, engine, engine_version, recorder_version, mode, started, ended, end,
+    SELECT id, coalesce(CAST(uuid AS TEXT), ''),
+      engine, engine_version, recorder_version, mode, started, ended, end,
       first_seq, last_seq, events,
       CASE WHEN end IS NULL THEN coalesce(
         (SELECT max((SELECT event.time + coalesce((SELECT offset FROM clock_offset
