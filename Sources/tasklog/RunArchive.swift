@@ -20,8 +20,11 @@ struct RunArchive {
 
   /// The indexes of the runs of which an expression is true.
   ///
+  /// - Parameter excluded: runs that are left out before `last` and `first` count.
   /// - Throws: `RunExpressionError`.
-  func select(_ expression: String, option: String) throws -> [Int] {
+  func select(
+    _ expression: String, option: String, excluding excluded: Set<Int> = []
+  ) throws -> [Int] {
     var parsed: RunExpression
     do {
       parsed = try RunExpression(expression, now: Clock.now())
@@ -29,7 +32,8 @@ struct RunArchive {
       error.option = option
       throw error
     }
-    return parsed.select(archive.runs.map(\.entry))
+    let candidates = archive.runs.indices.filter { !excluded.contains($0) }
+    return parsed.select(candidates.map { archive.runs[$0].entry }).map { candidates[$0] }
   }
 
   /// The indexes of the runs that a selector as for `--run` selects.
@@ -44,8 +48,11 @@ struct RunArchive {
   /// The ID of a run.
   func id(_ index: Int) -> String { archive.runs[index].entry.id }
 
-  /// The number of a run in its log.
-  func number(_ index: Int) -> Int64 { archive.runs[index].entry.number }
+  /// How a run has ended, and its number of events.
+  func extent(_ index: Int) -> String {
+    let run = archive.runs[index].entry
+    return "\(run.apparentEnd.rawValue), \(run.events) events"
+  }
 
   /// The files of a run.
   func paths(_ index: Int) -> [String] { archive.runs[index].paths }
@@ -75,8 +82,30 @@ struct RunArchive {
     }
     bar.finish()
     for log in unreadable { environment.omit(log) }
-    return zip(indexes, figures).compactMap { index, figures in
+    let found = zip(indexes, figures).compactMap { index, figures in
       figures.map { (index, ComparedRun(archive.runs[index], $0)) }
+    }
+    warn(of: found.map(\.0))
+    return found
+  }
+
+  /// Warns of runs whose figures are not those of a whole run.
+  private func warn(of indexes: [Int]) {
+    let unended = indexes.filter { archive.runs[$0].entry.apparentEnd != .closed }
+    for index in unended.prefix(3) {
+      let run = archive.runs[index].entry
+      Console.warn(
+        "run \(run.id) \(run.apparentEnd == .died ? "died" : "is still running"); its "
+          + "figures are those of its events so far")
+    }
+    if unended.count > 3 {
+      Console.warn("\(unended.count - 3) more of the runs died or are still running")
+    }
+    let lacking = indexes.filter { archive.runs[$0].entry.missing > 0 }
+    if !lacking.isEmpty {
+      Console.warn(
+        "\(Units.count(Int64(lacking.count), "run")) of \(indexes.count) lack events, which "
+          + "'tasklog runs' counts as missing")
     }
   }
 

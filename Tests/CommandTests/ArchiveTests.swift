@@ -151,6 +151,37 @@ import Testing
     #expect(try listed(["--log", "logs"], folder).count == 3)
   }
 
+  @Test func `a catalogue that is locked or no file is not used and not removed`() throws {
+    let folder = try makeArchive()
+    let all = try listed(["--log", "logs"], folder)
+    let path = folder("cache/tasklog/catalogue/runs.db")
+    func node() throws -> UInt64? {
+      try FileManager.default.attributesOfItem(atPath: path)[.systemFileNumber] as? UInt64
+    }
+    let before = try node()
+    let script = """
+      import sqlite3, sys
+      connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+      connection.execute("BEGIN EXCLUSIVE")
+      print("locked", flush=True)
+      sys.stdin.read()
+      """
+    let holder = Process()
+    holder.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    holder.arguments = ["python3", "-c", script, path]
+    let (input, output) = (Pipe(), Pipe())
+    (holder.standardInput, holder.standardOutput) = (input, output)
+    try holder.run()
+    #expect(!output.fileHandleForReading.availableData.isEmpty)
+    #expect(try listed(["--log", "logs"], folder) == all)
+    #expect(try node() == before)
+    try input.fileHandleForWriting.close()
+    holder.waitUntilExit()
+    try FileManager.default.removeItem(atPath: path)
+    #expect(mkfifo(path, 0o600) == 0)
+    #expect(try listed(["--log", "logs"], folder) == all)
+  }
+
   @Test func `labels are changed later`() throws {
     let folder = try makeArchive()
     let log = ["--log", "logs/c.db"]

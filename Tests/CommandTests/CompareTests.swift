@@ -121,6 +121,22 @@ import Testing
     #expect(result.errors.contains("logs/x.db") && result.errors.contains("its runs are left out"))
   }
 
+  @Test func `a run that died is named, since its figures may be too good`() throws {
+    let folder = try makeArchive()
+    try FileManager.default.copyItem(atPath: SampleLog.path, toPath: folder("logs/sample.db"))
+    let runs = ["--runs", "died", "--baseline", "label.branch=main"]
+    let result = try run(["compare", "--fail-if", "failed > 100"] + runs, folder)
+    #expect(result.errors.contains("died; its figures are those of its events so far"))
+  }
+
+  @Test func `compared runs are left out before the last ones are taken`() throws {
+    let folder = try makeArchive()
+    let two = ["--runs", "closed last 2", "--baseline", "closed last 2", "--table", "runs"]
+    let sides = try run(["compare", "--format", "csv"] + two, folder).lines
+    #expect(sides.count { $0.hasPrefix("baseline,") } == 2)
+    #expect(sides.count { $0.hasPrefix("compared,") } == 2)
+  }
+
   @Test func `a number is shown for each run and prefix`() throws {
     let folder = try makeArchive()
     let rows = try run(["trend", "tasks(prefix=*)", "failed", "--format", "csv"], folder).lines

@@ -85,6 +85,53 @@ import Testing
     #expect(other.errors.contains("--resume kept.jsonl: has results of another command"))
   }
 
+  @Test func `a result is that of the run and the plugin that were replayed`() throws {
+    let folder = try makeArchive()
+    let full = folder("logs/v2-dask.db")
+    try FileManager.default.moveItem(atPath: full, toPath: folder("full.db"))
+    // The same run with fewer events, as before a recovery.
+    try FileManager.default.copyItem(atPath: FrozenLogTests.path("v2-later"), toPath: full)
+    try folder.write("plugin.sh", "cat >/dev/null; echo one")
+    let replay = ["replay", "--each", "--plugin", "exec:sh plugin.sh", "--resume", "kept.jsonl"]
+    #expect(try run(replay, folder).errors.isEmpty)
+    try FileManager.default.removeItem(atPath: full)
+    try FileManager.default.moveItem(atPath: folder("full.db"), toPath: full)
+    let again = try run(replay, folder)
+    #expect(again.errors == "tasklog: of 5 runs: 4 known from an earlier call\n")
+    try folder.write("plugin.sh", "cat >/dev/null; echo other and more")
+    let changed = try run(replay, folder, code: 64)
+    #expect(changed.errors.contains("has results of another command or of an older plugin"))
+    #expect(mkfifo(folder("pipe"), 0o600) == 0)
+    for (file, reason) in [
+      ("pipe", "is not a regular file"), ("/dev/full", "is not a regular file"),
+    ] {
+      let refused = try run(replay.dropLast() + [file], folder, code: 1)
+      #expect(refused.errors == "tasklog: --resume \(file): \(reason)\n")
+    }
+    let missing = try run(["replay", "--each", "--plugin", "./gone.swift"], folder, code: 1)
+    #expect(missing.errors.split(separator: "\n").count == 1, "\(missing.errors)")
+  }
+
+  @Test func `processes of a replay end with it`() throws {
+    let folder = try makeArchive()
+    try folder.write("plugin.sh", "echo started >>calls; exec sleep 30")
+    // Without a signal they would run for as long as the plugin does.
+    let line = """
+      setsid tasklog replay --each --plugin 'exec:sh plugin.sh' --timeout 0 --log logs &
+      for i in $(seq 600); do [ -e calls ] && break; sleep 0.1; done
+      kill -9 $!
+      for i in $(seq 80); do
+        grep -lsa "result-fil[e]=$TMPDIR" /proc/[0-9]*/cmdline >left || break
+        sleep 0.1
+      done
+      cat left
+      """
+    let result = try Command.shell(
+      line, environment: ["TMPDIR": folder.path, "XDG_CACHE_HOME": folder("cache")],
+      folder: folder.url)
+    #expect(result.output.isEmpty, "\(result.output)")
+  }
+
   @Test func `SQL is run on each run, which its rows tell`() throws {
     let folder = try makeArchive()
     let sql = ["query", "SELECT count(*) AS tasks FROM tasks", "--each", "--format", "csv"]

@@ -58,7 +58,7 @@ final class Catalogue {
   init?() {
     guard case .success(let folder) = CacheFolder.make("catalogue") else { return nil }
     let path = folder + "/runs.db"
-    guard let connection = Self.open(path) ?? Self.replaced(path) else { return nil }
+    guard let connection = Self.connection(path) else { return nil }
     guard let select = try? connection.prepare("SELECT runs FROM log WHERE stamp = ?"),
       let insert = try? connection.prepare(
         "INSERT OR REPLACE INTO log (stamp, runs) VALUES (?, ?)"),
@@ -71,32 +71,37 @@ final class Catalogue {
     (self.selectFigures, self.insertFigures) = (selectFigures, insertFigures)
   }
 
-  /// A damaged one, or that of another version, is begun anew.
-  private static func replaced(_ path: String) -> Connection? {
+  /// A damaged one, or that of another version, is begun anew; one that another process keeps locked, or
+  /// that is no file, is not used.
+  private static func connection(_ path: String) -> Connection? {
+    var status = stat()
+    if lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG { return nil }
+    do throws(SQLiteError) {
+      if let connection = try open(path) { return connection }
+    } catch {
+      if error.isBusy { return nil }
+    }
     for suffix in ["", "-wal", "-shm", "-journal"] { unlink(path + suffix) }
-    return open(path)
+    return try? open(path)
   }
 
-  private static func open(_ path: String) -> Connection? {
-    do {
-      // Private to the user before SQLite creates it.
-      close(Glibc.open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600))
-      let connection = try Connection(path: path, mode: .readWrite)
-      let found = try connection.integer("PRAGMA user_version") ?? 0
-      if found == 0 {
-        try connection.execute(
-          """
-          CREATE TABLE IF NOT EXISTS log (stamp TEXT PRIMARY KEY, runs TEXT NOT NULL) STRICT;
-          CREATE TABLE IF NOT EXISTS figures (
-            stamp TEXT NOT NULL, run TEXT NOT NULL, figures TEXT NOT NULL, PRIMARY KEY (stamp, run)
-          ) STRICT;
-          PRAGMA user_version = \(version);
-          """)
-      }
-      return found == 0 || found == version ? connection : nil
-    } catch {
-      return nil
+  /// `nil` if it is of another version.
+  private static func open(_ path: String) throws(SQLiteError) -> Connection? {
+    // Private to the user before SQLite creates it.
+    close(Glibc.open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600))
+    let connection = try Connection(path: path, mode: .readWrite, busyTimeoutMilliseconds: 500)
+    let found = try connection.integer("PRAGMA user_version") ?? 0
+    if found == 0 {
+      try connection.execute(
+        """
+        CREATE TABLE IF NOT EXISTS log (stamp TEXT PRIMARY KEY, runs TEXT NOT NULL) STRICT;
+        CREATE TABLE IF NOT EXISTS figures (
+          stamp TEXT NOT NULL, run TEXT NOT NULL, figures TEXT NOT NULL, PRIMARY KEY (stamp, run)
+        ) STRICT;
+        PRAGMA user_version = \(version);
+        """)
     }
+    return found == 0 || found == version ? connection : nil
   }
 
   /// The runs of a log that has not changed; `nil` if they are not known.

@@ -111,8 +111,8 @@ struct CompareCommand: ParsableCommand {
     }
     let archive = try RunArchive(logs)
     let chosen = try chosen(archive)
-    var others = try archive.select(baseline ?? "", option: "--baseline")
-    others.removeAll(where: Set(chosen).contains)
+    let others = try archive.select(
+      baseline ?? "", option: "--baseline", excluding: Set(chosen))
     guard !others.isEmpty else {
       throw Failure.run(
         "--baseline '\(baseline ?? "")': selects no run but the compared ones; see 'tasklog runs'")

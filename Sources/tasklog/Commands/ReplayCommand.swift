@@ -1,9 +1,11 @@
 import ArgumentParser
 import BuiltinPlugins
+import CSupport
 import EventLog
 import Glibc
 import LogFormat
 import LogMaintenance
+import PluginLoading
 import Querying
 import Recording
 import Replaying
@@ -62,6 +64,7 @@ struct ReplayCommand: AsyncParsableCommand {
     let options = try part.options(now: Clock.now())
     if backtest.each { return try replayEach(options) }
     let supervised = Supervisor.watched()
+    if supervised == nil, let parent = backtest.startedBy { tl_end_with_parent(parent) }
     let names = selection.log.given
     // New events arrive in the logs themselves, not in a merged one.
     if options.follows, names.count > 1 {
@@ -120,6 +123,12 @@ struct ReplayCommand: AsyncParsableCommand {
   private func replayEach(_ options: ReplayOptions) throws {
     if options.follows { throw Failure.usage("--follow follows one run, not each of many") }
     // Errors in the command come before those of each run; files of plugins are found by each process.
+    for name in plugins.plugin {
+      let path = String(name.prefix { $0 != ":" })
+      if [".swift", ".so", ".py"].contains(where: path.hasSuffix), access(path, F_OK) != 0 {
+        throw LoadingError.missing(path: path)
+      }
+    }
     if !plugins.usesExternalCode {
       _ = try plugins.chosen(log: selection.log.given[0], options, ActiveCall())
     }

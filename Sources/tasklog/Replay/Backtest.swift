@@ -20,9 +20,12 @@ struct BacktestOptions: ParsableArguments {
 
   @OptionGroup var format: FormatOptions
 
-  /// Where a process for one run writes its result.
+  /// Where a process for one run writes its result, and by which process it was started.
   @Option(help: .hidden)
   var resultFile: String?
+
+  @Option(help: .hidden)
+  var startedBy: Int32?
 
   func validate() throws {
     guard !each else { return }
@@ -51,6 +54,7 @@ struct Backtest {
     while index < arguments.count {
       let word = arguments[index]
       index += 1
+      if word == "--" { return kept + arguments[(index - 1)...] }
       if word == "--each" { continue }
       if withValue.contains(word) {
         index += 1
@@ -68,12 +72,19 @@ struct Backtest {
   /// - Throws: `Failure`.
   func run(_ indexes: [Int], _ options: BacktestOptions) throws -> Int32 {
     let results = try options.resume.map { try BacktestResults(path: $0, arguments) }
-    let known = results?.succeeded ?? [:]
+    let known = indexes.reduce(into: [String: BacktestResult]()) { known, index in
+      // A run may have got more events since.
+      if let result = results?.succeeded[archive.id(index)],
+        result.extent == archive.extent(index)
+      {
+        known[result.id] = result
+      }
+    }
     let todo = indexes.filter { known[archive.id($0)] == nil }
     let commands = todo.enumerated().map { place, index in
       Command(
-        arguments: arguments + archive.paths(index).map { "--log=\($0)" }
-          + ["--run=\(archive.id(index))"],
+        arguments: archive.paths(index).map { "--log=\($0)" }
+          + ["--run=\(archive.id(index))", "--started-by=\(getpid())"] + arguments.dropFirst(),
         result: scratch.path("result-\(place)"), words: scratch.path("words-\(place)"))
     }
     defer { scratch.remove() }
@@ -85,6 +96,7 @@ struct Backtest {
     } take: { place, result in
       guard var result = try? result.get() else { return }
       result.id = archive.id(todo[place])
+      result.extent = archive.extent(todo[place])
       fresh[result.id] = result
       do { try results?.add(result) } catch { problem = problem ?? error }
       bar.show(Int64(fresh.count))
@@ -108,14 +120,21 @@ struct Backtest {
       var found = BacktestResult(file: result)
       found.seconds = (ContinuousClock.now - start) / .seconds(1)
       found.outcome = BacktestResult.Outcome(exitCode: code)
-      let lines = (try? TextFile.read(words))?.split(whereSeparator: \.isNewline) ?? []
       if found.outcome != .exact, found.error == nil {
-        let last = lines.last.map { $0.hasPrefix("tasklog: ") ? $0.dropFirst(9) : $0 }
-        found.error = last.map(String.init) ?? "it ended with exit code \(code)"
+        found.error = lastWords ?? "it ended with exit code \(code)"
       }
       unlink(result)
       unlink(words)
       return found
+    }
+
+    /// The last message of the process, which may follow what a plugin has written.
+    private var lastWords: String? {
+      guard let text = try? TextFile.read(words, last: 1 << 16),
+        let line = text.split(whereSeparator: \.isNewline).last
+      else { return nil }
+      let prefix = "tasklog: "
+      return String(line.ranges(of: prefix).last.map { line[$0.upperBound...] } ?? line)
     }
 
     /// The exit code, or 128 and the signal, as a shell has it.
@@ -127,7 +146,7 @@ struct Backtest {
       posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
       posix_spawn_file_actions_addopen(
         &actions, STDERR_FILENO, words, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-      let line = ["tasklog"] + arguments + ["--result-file=\(result)"]
+      let line = ["tasklog", "replay", "--result-file=\(result)"] + arguments
       var texts: [UnsafeMutablePointer<CChar>?] = line.map { strdup($0) } + [nil]
       defer { for text in texts { free(text) } }
       var process = pid_t()

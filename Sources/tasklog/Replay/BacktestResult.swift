@@ -49,6 +49,8 @@ struct BacktestResult: Sendable {
   /// The ID of the run.
   var id = ""
   var outcome = Outcome.exact
+  /// How the run had ended, and its number of events, when it was replayed.
+  var extent = ""
   var reports: [PluginReport] = []
   var events: Int64?
   var seconds = 0.0
@@ -69,6 +71,7 @@ struct BacktestResult: Sendable {
     self.id = id
     outcome = Outcome(exitCode: Int32(truncatingIfNeeded: code))
     seconds = value["seconds"]?.number ?? 0
+    extent = value["extent"]?.string ?? ""
     read(value)
   }
 
@@ -84,7 +87,8 @@ struct BacktestResult: Sendable {
 
   var value: Value {
     .object([
-      "id": .string(id), "code": .int(Int64(outcome.exitCode ?? 0)), "seconds": .double(seconds),
+      "id": .string(id), "extent": .string(extent), "code": .int(Int64(outcome.exitCode ?? 0)),
+      "seconds": .double(seconds),
       "error": error.map { .string($0) } ?? .null, "events": events.map { .int($0) } ?? .null,
       "reports": Self.value(of: reports),
     ])
@@ -129,6 +133,11 @@ final class BacktestResults {
     guard descriptor >= 0 else {
       throw Failure.run("--resume \(path): cannot be opened: \(String(cString: strerror(errno)))")
     }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      throw Failure.run("--resume \(path): is not a regular file")
+    }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       close(descriptor)
       throw Failure.run("--resume \(path): another replay is using it")
@@ -143,7 +152,7 @@ final class BacktestResults {
     let head = JSONWriter.text(
       .object([
         "replay": .list(arguments.map { .string($0) }),
-        "files": .list(arguments.compactMap(Self.stamp)),
+        "files": .list(arguments.flatMap(Self.stamps)),
       ]))
     guard let first = lines.first else {
       try append(head)
@@ -165,15 +174,18 @@ final class BacktestResults {
 
   deinit { close(descriptor) }
 
-  /// What changes with a plugin's file; `nil` for an argument that names none.
-  private static func stamp(_ argument: String) -> Value? {
-    let file = argument.split(separator: "=").last.map { String($0.prefix { $0 != ":" }) } ?? ""
-    var status = stat()
-    guard stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-    return .list([
-      .string(file), .int(Int64(status.st_size)), .int(Int64(status.st_mtim.tv_sec)),
-      .int(Int64(status.st_mtim.tv_nsec)),
-    ])
+  /// What changes with the files that an argument names: those of `plugin.py:Class` and of
+  /// `exec:program file`, too.
+  private static func stamps(_ argument: String) -> [Value] {
+    argument.split { " :='\"".contains($0) }.compactMap { word in
+      let file = String(word)
+      var status = stat()
+      guard stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+      return .list([
+        .string(file), .int(Int64(status.st_size)), .int(Int64(status.st_mtim.tv_sec)),
+        .int(Int64(status.st_mtim.tv_nsec)),
+      ])
+    }
   }
 
   /// - Throws: `Failure`.
@@ -198,11 +210,13 @@ final class BacktestResults {
 
 /// Small files.
 enum TextFile {
+  /// - Parameter last: the number of bytes to read from the end; all by default.
   /// - Throws: `Failure`.
-  static func read(_ path: String) throws -> String {
+  static func read(_ path: String, last: Int? = nil) throws -> String {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Failure.run("\(path): cannot be read") }
     defer { close(descriptor) }
+    if let last { lseek(descriptor, max(0, lseek(descriptor, 0, SEEK_END) - last), SEEK_SET) }
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
     while true {
