@@ -52,7 +52,7 @@ enum UnfinishedLog {
     WALPolicy.companions(of: path) + [path + "-journal"]
   }
 
-  /// While the file itself exists, nobody else makes files next to it.
+  /// While the file itself exists, no other copy takes its name.
   private static func removeCompanions(of path: String) {
     for name in companions(of: path) { unlink(name) }
   }

@@ -34,6 +34,7 @@ import Testing
 
   @Test(arguments: [
     "https://intranet/secret", "tcp://user@host:1", "s3://bucket/key", "tcp://a b:1", "tcp://h:x",
+    "tcp://h:5559876543",
   ])
   func `what is more than an address is a name`(text: String) {
     #expect(pseudonyms.name(text).wholeMatch(of: /n[0-9a-f]{16}/) != nil)
