@@ -259,6 +259,57 @@ import Testing
     writer.close()
   }
 
+  @Test func `no text in an event of a user is in a copy`() throws {
+    let folder = try TemporaryFolder()
+    let names = Self.planted[..<8]
+    let json = """
+      {"topic":"all","msg":{"tasks":{"$tuple":[{"file":"/home/\(names[0])/\(names[1]).csv"}]},\
+      "key":{"$tuple":["report",["\(names[2])"]]},"cause":{"$tuple":[{"\(names[3])":1}]},\
+      "exception":{"\(names[4])":3,"\(names[5])2":["x"]},\
+      "keys":{"$shared":["\(names[6])",["a"]]},"reason":"\(names[7])-5559876543"}}
+      """
+    let writer = try LogWriter(path: folder("run.db"))
+    try writer.transaction {
+      let run = try writer.add(
+        RunHeader(
+          id: RunID.make(), engine: "dask", engineVersion: "10.1.2.3", recorderVersion: "1",
+          mode: "full", started: 1))
+      let source = try writer.add(
+        Source(kind: .scheduler, id: "s", address: "tcp://s:1"), run: run)
+      let args = Args(recorded: try JSONReader.value(json, opensShared: false))
+      try writer.append(
+        Event(.logEvent, time: 1, stimulusID: "x-5559876543", args: args), source: source,
+        sourceSeq: 1)
+    }
+    writer.close()
+    let digits = "5559876543"
+    func text(_ path: String) throws -> String {
+      let log = try Connection(path: path, mode: .readOnly)
+      let columns = ["args", "(SELECT group_concat(text) FROM text)", "run.engine_version"]
+      return try Self.rows(log, "SELECT \(columns.joined(separator: ", ")) FROM events, run")
+        .flatMap { $0 }.compactMap { $0 }.joined(separator: " ")
+    }
+    let original = try text(folder("run.db"))
+    #expect(names.allSatisfy(original.contains))
+    #expect(original.contains(digits) && original.contains("10.1.2.3"))
+    _ = try Self.copy(folder("run.db"), to: folder("bug.db"))
+    #expect(try Self.names(in: folder("bug.db")) == [])
+    let copy = try text(folder("bug.db"))
+    #expect(!copy.isEmpty && !copy.contains(digits) && !copy.contains("10.1.2.3"), "\(copy)")
+  }
+
+  @Test func `a copy removes no file that it has not made`() async throws {
+    let folder = try TemporaryFolder()
+    try await Self.record(folder("run.db"))
+    let taken = ["bug.db.unfinished", "bug.db.unfinished-wal", "bug.db.2.unfinished-journal"]
+    for name in taken { try folder.write(name, name) }
+    #expect(symlink(folder("nowhere"), folder("bug.db.3.unfinished")) == 0)
+    let names = folder.names
+    _ = try Self.copy(folder("run.db"), to: folder("bug.db"))
+    #expect(folder.names == (names + ["bug.db"]).sorted())
+    for name in taken { #expect(try String(contentsOfFile: folder(name), encoding: .utf8) == name) }
+  }
+
   @Test func `a copy replaces no file`() async throws {
     let folder = try TemporaryFolder()
     try await Self.record(folder("run.db"))

@@ -34,6 +34,7 @@ import Testing
 
   @Test(arguments: [
     "https://intranet/secret", "tcp://user@host:1", "s3://bucket/key", "tcp://a b:1", "tcp://h:x",
+    "tcp://h:5559876543",
   ])
   func `what is more than an address is a name`(text: String) {
     #expect(pseudonyms.name(text).wholeMatch(of: /n[0-9a-f]{16}/) != nil)
@@ -52,7 +53,8 @@ import Testing
   @Test(arguments: [
     ("update-graph-1795887194.59433", "update-graph-1795887194.59433"), ("steal-21", "steal-21"),
     ("task-finished-w0.12", "task-finished-w0.12"), ("start-s.1", "start-s.1"),
-    ("secret", "N"), ("secret-17", "N-17"), ("secret-17.5", "N-17.5"), ("my-stimulus2", "N"),
+    ("secret", "N"), ("secret-17", "N"), ("secret-17.5", "N"), ("my-stimulus2", "N"),
+    ("account-5559876543", "N"), ("5559876543", "N"), ("", ""), ("start-w一二.1", "start-N.1"),
     ("update-graph-bfab78fe.1", "update-graph-N.1"), ("compute", "compute"),
   ])
   func `a stimulus keeps its kind and its time`(stimulus: String, expected: String) {
@@ -80,10 +82,56 @@ import Testing
     arguments: [
       ("3.11.7.final.0", "3.11.7.final.0"), ("2026.8.0", "2026.8.0"), ("2.1.0rc1", "2.1.0rc1"),
       ("2.1+acme.7", "2.1"), ("6.1.0-acme-amd64", "6.1.0"), ("2.0.dev4", "2.0.dev4"), ("64", "64"),
-      ("acme", nil), ("20260131", nil), ("2", "2"), ("1.acme", nil),
+      ("acme", nil), ("20260131", nil), ("2", "2"), ("1.acme", nil), ("2.0.0.dev0+1.acme", "2.0.0"),
+      ("1.2.3rc1.dev4", "1.2.3rc1.dev4"), ("2.1.0.post1", "2.1.0.post1"), ("10.1.2.3", nil),
+      ("10.1.2.3-acme", nil), ("10.1.2.3.dev", nil), ("5559876543.1", nil), ("2001:db8::1", nil),
+      ("3.11.7.final.0.1", nil), ("10.0.19045", "10.0.19045"),
     ] as [(String, String?)])
   func `of a version only the release stays`(version: String, expected: String?) {
     #expect(VersionText.known(version) == expected)
+  }
+
+  /// Fields of which the content is known, with something else in them.
+  @Test(arguments: [
+    #"{"tasks":{"$tuple":[{"file":"secret"}]}}"#, #"{"key":{"$tuple":["secret",["secret"]]}}"#,
+    #"{"keys":{"$tuple":[{"$tuple":[{"secret":1},{"$bytes":"c2VjcmV0"}]}]}}"#,
+    #"{"cause":{"$tuple":[{"$set":["secret"]},{"$opaque":"secret"},null,true]}}"#,
+    #"{"dependencies":{"$tuple":[{"$python":{"type":"secret","repr":"secret"}}]}}"#,
+    #"{"dependents":[{"$tuple":[{"$frozenset":[{"$shared":["secret",["secret"]]}]}]}]}"#,
+    #"{"waitingOn":{"$map":[[{"$tuple":[["secret"]]},1],[{"$bytes":"c2VjcmV0"},2]]}}"#,
+    #"{"who_has":{"$map":[[["secret"],[]],[{"$tuple":[{"secret":3}]},[]]]}}"#,
+    #"{"priority":{"$map":[[{"$capped":{"bytes":6,"head":"secret"}},1]]}}"#,
+    #"{"erredTasks":[[{"$tuple":[["secret"]]},1,[],"",""]]}"#,
+    #"{"exception":{"secret":3,"secret2":["x"],"secret3":{"secret":null}}}"#,
+    #"{"exception":{"type":["secret"],"description":{"secret":1},"secret":"secret"}}"#,
+    #"{"name":{"$shared":["secret",1]},"keys":{"$shared":[{"secret":1},2]}}"#,
+    #"{"reason":"secret-5559876543","stimulus_id":"5559876543","packages":{"dask":"10.1.2.3"}}"#,
+    #"{"SLURM_JOB_END_TIME":"nan(secret)"}"#,
+  ]) func `no field lets text pass that does not belong there`(json: String) throws {
+    for kept in [[], [.keys], [.exceptions]] as [Set<KeptName>] {
+      let pseudonyms = Pseudonyms(keeping: kept)
+      let values = ValueAnonymizer(pseudonyms)
+      let value = try JSONReader.value(json, opensShared: false)
+      _ = values.anonymous(value, .fields)
+      pseudonyms.keys.prepare()
+      values.isCollecting = false
+      let text = JSONWriter.text(values.anonymous(value, .fields))
+      for secret in ["secret", "c2VjcmV0", "5559876543", "10.1.2.3"] {
+        #expect(!text.contains(secret), "\(kept) \(text)")
+      }
+    }
+  }
+
+  @Test func `a key with a value that is none has a pseudonym`() throws {
+    let key = Key(text: "secret-1", typed: #"{"$tuple":["secret",{"secret":["secret"]}]}"#)
+    pseudonyms.keys.collect(key)
+    pseudonyms.keys.collect("load-1")
+    pseudonyms.keys.prepare()
+    let pseudonym = pseudonyms.keys.pseudonym(of: key)
+    #expect(!pseudonym.text.contains("secret") && !pseudonym.typed.contains("secret"))
+    #expect(pseudonym != pseudonyms.keys.pseudonym(of: "load-1"))
+    let value = pseudonyms.keys.pseudonym(of: .tuple([.int(3), .list(["secret"]), .bytes([1])]))
+    #expect(value == .tuple([.int(3), .null, .null]))
   }
 
   @Test func `a field that is not known has pseudonyms for all its text`() throws {

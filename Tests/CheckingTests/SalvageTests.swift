@@ -234,16 +234,20 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: saved))
   }
 
-  @Test func `a salvage replaces what a killed one left, and leaves one file`() throws {
+  @Test func `a salvage removes no file that it has not made, and leaves one file`() throws {
     try Data(healthy).write(to: URL(fileURLWithPath: path))
-    // Left by one that was killed.
     for suffix in ["", "-wal", "-shm", "-journal"] {
-      try folder.write("saved.db.part" + suffix, "half of it")
+      for unfinished in [".unfinished", ".part"] {
+        try folder.write("saved.db" + unfinished + suffix, "precious")
+      }
     }
-    let before = folder.names.filter { !$0.hasPrefix("saved.db") }
+    let before = folder.names
     let result = try LogSalvage.salvage(path, into: saved)
     #expect(result.events == 1800 && result.missing == 0)
     #expect(folder.names == (before + ["saved.db"]).sorted())
+    for name in folder.names where name.hasPrefix("saved.db.") {
+      #expect(try String(contentsOfFile: folder(name), encoding: .utf8) == "precious")
+    }
     #expect(try Self.rows(saved).count == 1_800)
   }
 

@@ -31,7 +31,8 @@ package final class KeyPseudonyms {
 
   package func collect(_ key: Key) {
     guard keys.insert(key).inserted else { return }
-    collectTexts(key.value)
+    let value = key.value
+    collectTexts(Key(value) == nil ? .string(key.text) : value)
   }
 
   /// Collects the text of a prefix or a group, of which there may be no key.
@@ -69,17 +70,19 @@ package final class KeyPseudonyms {
   }
 
   package func pseudonym(of key: Key) -> Key {
-    isKeeping ? key : Key(pseudonym(of: key.value)) ?? key
+    if isKeeping { return key }
+    // The value of a damaged one need not be that of a key.
+    return Key(pseudonym(of: key.value)) ?? Key(pseudonym(of: Array(key.text.utf8)))
   }
 
-  /// The pseudonym of the value of a key. Numbers stay.
+  /// The pseudonym of the value of a key. Numbers stay; what cannot be in a key is left out.
   package func pseudonym(of value: Value) -> Value {
-    if isKeeping { return value }
-    return switch value {
-    case .string(let text): .string(pseudonym(of: Array(text.utf8)))
-    case .wtf8(let bytes): .string(pseudonym(of: bytes))
+    switch value {
+    case .string(let text): isKeeping ? value : .string(pseudonym(of: Array(text.utf8)))
+    case .wtf8(let bytes): isKeeping ? value : .string(pseudonym(of: bytes))
     case .tuple(let values): .tuple(values.map { pseudonym(of: $0) })
-    default: value
+    case .null, .bool, .int, .bigInt, .double: value
+    case .bytes, .bytearray, .list, .set, .frozenset, .dict, .tagged: .null
     }
   }
 

@@ -41,7 +41,7 @@ struct AddressForm {
   }
 
   private static func isPort(_ text: Substring) -> Bool {
-    text.first == ":" && isNumber(text.dropFirst())
+    text.first == ":" && text.utf8.count <= 6 && isNumber(text.dropFirst())
   }
 
   private static func isNumber(_ text: some StringProtocol) -> Bool {

@@ -169,12 +169,11 @@ package final class Pseudonyms {
 
   // MARK: - Stimuli
 
-  /// The pseudonym of a stimulus: its kind and its time or number stay.
+  /// The pseudonym of a stimulus: a known kind and the time or number after it stay.
   package func stimulus(_ text: String) -> String {
     let form = StimulusForm(text)
-    guard let kind = form.kind else {
-      return (form.rest.isEmpty ? "" : name(form.rest)) + form.suffix
-    }
+    // The digits of any other text need not be a time.
+    guard let kind = form.kind else { return name(text) }
     return kind + (form.rest.isEmpty ? "" : "-" + name(form.rest)) + form.suffix
   }
 }

@@ -35,7 +35,7 @@ struct StimulusForm {
     {
       let owner = name[dash...].dropFirst()
       kind = String(name[..<dash])
-      if owner == "s" || owner.first == "w" && owner.dropFirst().allSatisfy(\.isWholeNumber) {
+      if owner == "s" || owner.first == "w" && owner.utf8.dropFirst().allSatisfy(Self.isDigit) {
         kind = name
         rest = ""
       } else {
@@ -45,6 +45,8 @@ struct StimulusForm {
     }
     (kind, rest) = (nil, name)
   }
+
+  private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 
   /// What stimuli begin with, in Dask and in our own engine.
   private static let kinds: Set<String> = Set(

@@ -42,35 +42,3 @@ enum HarmlessPickle {
     return [0x80, 0x04, 0x95, UInt8(frame.count)] + [UInt8](repeating: 0, count: 7) + frame
   }
 }
-
-/// Versions, which an anonymised copy keeps.
-enum VersionText {
-  /// The part of a version that says which release it is; `nil` if the text begins with no version.
-  /// What is local to a site (`2.1+acme`, `6.1.0-acme`) is left out.
-  static func known(_ text: String) -> String? {
-    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    var kept: [Substring] = []
-    for part in parts {
-      let digits = part.prefix { ("0"..."9").contains($0) }
-      if digits.isEmpty {
-        if !kept.isEmpty, part == "final" || part.hasPrefix("post") || part.hasPrefix("dev"),
-          part.drop(while: { $0.isLetter }).allSatisfy({ ("0"..."9").contains($0) })
-        {
-          kept.append(part)
-          continue
-        }
-        break
-      }
-      let rest = part.dropFirst(digits.count)
-      let isRelease =
-        ["", "a", "b", "rc"].contains(String(rest.prefix { $0.isLetter }))
-        && rest.drop(while: { $0.isLetter }).allSatisfy { ("0"..."9").contains($0) }
-      kept.append(isRelease ? part : digits)
-      if !isRelease { break }
-    }
-    guard let first = kept.first, first.utf8.first.map({ (0x30...0x39).contains($0) }) == true,
-      kept.count > 1 || parts.count == 1 && first.utf8.count <= 4
-    else { return nil }
-    return kept.joined(separator: ".")
-  }
-}

@@ -1,5 +1,4 @@
 import EventLog
-import Glibc
 import LogFormat
 import TaskLogPlugin
 
@@ -21,7 +20,6 @@ package final class LogAnonymization {
   package typealias Part = (run: RunInfo, reader: LogReader)
 
   private static let eventsPerBatch = 4096
-  private static let unfinishedSuffix = ".unfinished"
 
   private let parts: [Part]
   private let pseudonyms: Pseudonyms
@@ -51,36 +49,10 @@ package final class LogAnonymization {
     _ parts: [Part], to path: String, keeping kept: Set<KeptName> = [],
     pseudonyms: Pseudonyms? = nil, show: @escaping (Int64) -> Void = { _ in }
   ) throws -> Result {
-    var status = stat()
-    guard lstat(path, &status) != 0 else {
-      throw LogError.cannotWrite(path: path, reason: "it exists already; name a new file")
-    }
-    // The name says that it is not complete. One that was killed leaves it to the next.
-    let unfinished = path + unfinishedSuffix
-    func removeUnfinished() {
-      let companions = WALPolicy.companions(of: unfinished) + [unfinished + "-journal"]
-      for name in [unfinished] + companions { unlink(name) }
-    }
-    removeUnfinished()
-    do {
+    try UnfinishedLog.write(to: path) { unfinished in
       let copy = LogAnonymization(parts, pseudonyms ?? Pseudonyms(keeping: kept), show)
       try copy.collectKeys()
-      let result = try copy.write(to: unfinished)
-      // A link fails if a file with the name has been made meanwhile, which a rename would replace;
-      // but not every file system has links.
-      guard link(unfinished, path) == 0 || errno != EEXIST && rename(unfinished, path) == 0
-      else { throw LogError.cannotWrite(path: path, reason: String(cString: strerror(errno))) }
-      removeUnfinished()
-      return result
-    } catch {
-      removeUnfinished()
-      if let error = error as? SQLiteError {
-        throw LogError.cannotWrite(path: path, reason: error.message)
-      }
-      if case LogError.folderMissing(_, let folder) = error {
-        throw LogError.folderMissing(path: path, folder: folder)
-      }
-      throw error
+      return try copy.write(to: unfinished)
     }
   }
 

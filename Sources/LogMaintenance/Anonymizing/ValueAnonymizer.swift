@@ -84,7 +84,9 @@ final class ValueAnonymizer {
     case .stimulus:
       return .string(AnonymousWords.all.contains(text) ? text : pseudonyms.stimulus(text))
     case .version: return .string(VersionText.known(text) ?? pseudonyms.name(text))
-    case .numberText: return .string(Double(text) == nil ? pseudonyms.name(text) : text)
+    case .numberText:
+      let isNumber = Double(text) != nil && text.utf8.allSatisfy(Self.isOfNumber)
+      return .string(isNumber ? text : pseudonyms.name(text))
     case .exceptionText: return .string(pseudonyms.exception(text))
     case .exception: return .string(pseudonyms.exception(text))
     case .duration:
@@ -95,15 +97,22 @@ final class ValueAnonymizer {
     }
   }
 
+  /// Of a number, but not of `nan(…)`.
+  private static func isOfNumber(_ byte: UInt8) -> Bool {
+    (0x30...0x39).contains(byte) || "+-.e".utf8.contains(byte)
+  }
+
   private static let units: Set<Substring> = ["", "ns", "us", "ms", "s", "m", "h", "d"]
 
   private func word(_ text: String) -> String {
     AnonymousWords.all.contains(text) ? text : pseudonyms.name(text)
   }
 
+  /// The pseudonym of a key; of what cannot be one, such as a tuple of lists, that of any other value.
   private func key(_ value: Value) -> Value {
+    guard let key = Key(value) else { return anonymous(value, .name) }
     guard isCollecting else { return pseudonyms.keys.pseudonym(of: value) }
-    if let key = Key(value) { pseudonyms.keys.collect(key) }
+    pseudonyms.keys.collect(key)
     return value
   }
 
@@ -197,14 +206,17 @@ final class ValueAnonymizer {
   private func exception(_ entries: [Value.Entry]) -> Value {
     .dict(
       entries.map { entry in
+        let name = entry.key.string
+        guard name == "type" || name == "description" else {
+          return .init(anonymous(entry.key, .name), anonymous(entry.value, .name))
+        }
         guard !isCollecting, case .string(let text) = entry.value else {
           return .init(entry.key, anonymous(entry.value, .name))
         }
-        switch entry.key.string {
-        case "type": return .init(entry.key, .string(pseudonyms.exceptionType(text)))
-        case "description": return .init(entry.key, .string(pseudonyms.exception(text)))
-        default: return .init(anonymous(entry.key, .name), .string(pseudonyms.name(text)))
-        }
+        let isType = name == "type"
+        return .init(
+          entry.key,
+          .string(isType ? pseudonyms.exceptionType(text) : pseudonyms.exception(text)))
       })
   }
 
@@ -222,7 +234,8 @@ final class ValueAnonymizer {
   private func tagged(_ name: String, _ payload: Value, _ content: FieldContent) -> Value {
     switch (name, payload) {
     case ("$shared", .list(let parts)) where parts.count == 2:
-      return .tagged(name, .list([parts[0], anonymous(parts[1], content)]))
+      // Only a number stays before the value.
+      return .tagged(name, .list([anonymous(parts[0], .name), anonymous(parts[1], content)]))
     case ("$opaque", .string(let reason)):
       let known = ["redacted", "capped", "too deep", "circular", "unreadable", "heartbeat"]
       return .opaque(known.contains(reason) ? reason : "redacted")

@@ -1,5 +1,4 @@
 import EventLog
-import Glibc
 import LogFormat
 import TaskLogPlugin
 
@@ -47,43 +46,10 @@ package final class LogSalvage {
     _ path: String, into newPath: String,
     show: @escaping (_ pages: Int64, _ of: Int64) -> Void = { _, _ in }
   ) throws -> Result {
-    var status = stat()
-    guard lstat(newPath, &status) != 0 else {
-      throw LogError.cannotWrite(path: newPath, reason: "it exists already; name a new file")
-    }
+    try UnfinishedLog.checkIsNew(newPath)
     let image = try DatabaseImage(path: path)
-    // The name says that it is not complete. One that was killed leaves it to the next.
-    let unfinished = newPath + unfinishedSuffix
-    func removeUnfinished() {
-      let companions = WALPolicy.companions(of: unfinished) + [unfinished + "-journal"]
-      for name in [unfinished] + companions { unlink(name) }
-    }
-    removeUnfinished()
-    do {
-      let result = try salvage(image, path, unfinished, show)
-      // A link fails if a file with the name has been made meanwhile, which a rename would replace;
-      // but not every file system has links.
-      guard link(unfinished, newPath) == 0 || errno != EEXIST && rename(unfinished, newPath) == 0
-      else { throw LogError.cannotWrite(path: newPath, reason: String(cString: strerror(errno))) }
-      removeUnfinished()
-      return result
-    } catch {
-      removeUnfinished()
-      // The user has not named the unfinished file.
-      switch error {
-      case let error as SQLiteError:
-        throw LogError.cannotWrite(path: newPath, reason: error.message)
-      case LogError.cannotWrite(unfinished, let reason):
-        throw LogError.cannotWrite(path: newPath, reason: reason)
-      case LogError.folderMissing(unfinished, let folder):
-        throw LogError.folderMissing(path: newPath, folder: folder)
-      default: throw error
-      }
-    }
+    return try UnfinishedLog.write(to: newPath) { try salvage(image, path, $0, show) }
   }
-
-  /// The end of the name of a log that is being salvaged.
-  private static let unfinishedSuffix = ".part"
 
   private static func salvage(
     _ image: DatabaseImage, _ path: String, _ newPath: String,
