@@ -1,10 +1,11 @@
+import EventLog
 import Glibc
 import LogFormat
 
 /// A new log, written under a name that says that it is not complete, and then renamed.
 ///
-/// No file that is there already is replaced or removed. One that was killed leaves what it has
-/// written; the next one takes another name.
+/// No file that is there already is replaced or removed, but for what one that was killed has left: a
+/// log, or nothing yet, whose lock is free.
 enum UnfinishedLog {
   private static let suffix = ".unfinished"
   private static let maximumNames = 1000
@@ -24,7 +25,9 @@ enum UnfinishedLog {
     to path: String, _ write: (_ unfinished: String) throws -> Result
   ) throws -> Result {
     try checkIsNew(path)
-    let unfinished = try create(for: path)
+    let (unfinished, lock) = try create(for: path)
+    // Closed when nothing else is open: until then the file has its writer's lock.
+    defer { close(lock) }
     do {
       let result = try write(unfinished)
       try rename(unfinished, to: path)
@@ -57,16 +60,31 @@ enum UnfinishedLog {
     for name in companions(of: path) { unlink(name) }
   }
 
-  /// Makes an empty file, private to its owner, that has no companions.
-  private static func create(for path: String) throws -> String {
+  /// Removes what a killed writer has left.
+  private static func removeLeftover(_ name: String) {
+    let descriptor = open(name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+      status.st_uid == geteuid(), flock(descriptor, LOCK_EX | LOCK_NB) == 0,
+      status.st_size == 0 || LogFile.mayBeLog(name)
+    else { return }
+    removeCompanions(of: name)
+    unlink(name)
+  }
+
+  /// Makes an empty file, private to its owner, that has no companions, and locks it.
+  private static func create(for path: String) throws -> (name: String, lock: Int32) {
     for number in 1...maximumNames {
       let name = path + (number == 1 ? "" : ".\(number)") + suffix
+      removeLeftover(name)
       // What SQLite would read or replace is not of this file.
       if companions(of: name).contains(where: exists) { continue }
       let descriptor = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
       if descriptor >= 0 {
-        close(descriptor)
-        return name
+        flock(descriptor, LOCK_EX | LOCK_NB)
+        return (name, descriptor)
       }
       switch errno {
       case EEXIST: continue

@@ -248,6 +248,14 @@ import Testing
     for name in folder.names where name.hasPrefix("saved.db.") {
       #expect(try String(contentsOfFile: folder(name), encoding: .utf8) == "precious")
     }
+    // What killed ones have left: a log with its WAL, and a file in which there is nothing yet.
+    let other = folder("other.db")
+    try FileManager.default.copyItem(atPath: saved, toPath: other + ".unfinished")
+    try folder.write("other.db.unfinished-wal", "")
+    _ = try LogSalvage.salvage(path, into: other)
+    try folder.write("another.db.unfinished", "")
+    _ = try LogSalvage.salvage(path, into: folder("another.db"))
+    #expect(folder.names == (before + ["another.db", "other.db", "saved.db"]).sorted())
     #expect(try Self.rows(saved).count == 1_800)
   }
 
