@@ -63,6 +63,7 @@ package enum Recovery {
   ///
   /// - Throws: `LogError`.
   package static func orphans(log path: String) throws -> [RunInfo] {
+    LogFile.undoInterruptedChange(path)
     // Most logs have no recorder, live or dead: then the log need not be opened.
     guard access(RecorderLock.parent(ofLog: path), F_OK) == 0 else { return [] }
     let runs = try LogReader(path: path).runs()

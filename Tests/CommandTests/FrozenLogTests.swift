@@ -58,7 +58,8 @@ import Testing
     "errors", "errors --table causes", "slowest -n 5", "critical-path", "open", "workers",
     "workers --resources", "time", "time --by prefix", "workers --deaths", "messages", "status",
     "jobs",
-    "state --at 60", "compare latest latest", "query -n 20", "query --hook '*' --run all",
+    "state --at 60", "compare latest latest", "trend makespan failed", "query -n 20",
+    "query --hook '*' --run all",
     "query --group-by hook,finish --hook '*'", "query --finish erred --columns key,args.worker",
     "query --arg 'nbytes>0' --count", "query --state levitating", "replay --plugin counter",
     "replay --plugin errors", "replay --plugin exec:'cksum'",
@@ -81,8 +82,9 @@ import Testing
     "prune --keep-runs 0 --keep-failures",
   ]
 
-  /// `demo` has its own test; these read no log.
-  private static let withoutLog = ["tasklog", "demo", "plugins", "record"]
+  /// `demo` has its own test; these read no log, but for `anonymize`, whose copies differ by a random
+  /// secret.
+  private static let withoutLog = ["tasklog", "demo", "plugins", "record", "anonymize"]
 
   private static let events = "query --run all --hook '*' --format jsonl --log"
 

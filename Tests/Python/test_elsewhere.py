@@ -140,7 +140,7 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
             -1
         ]
     )
-    assert len(said) == 15
+    assert len(said) == 16
     for name, words in said.items():
         assert NEEDS in words and "\n" not in words, (name, words)
     assert said["record"].startswith("nothing is recorded: recording a scheduler needs")

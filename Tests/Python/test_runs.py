@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import tasklog
-from endings import tasklog as run_command
+import tasklog as package
 
 FROZEN = Path(__file__).parent.parent / "CommandTests" / "Frozen"
 
@@ -29,20 +29,25 @@ class Counter:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, tasklog: Any) -> Path:
     """Four logs, one of them in a subfolder, of two engines; three with labels."""
     folder = tmp_path_factory.mktemp("archive")
     (folder / "old").mkdir()
     for name in ("v2-demo", "v2-future", "old/v1-future", "v2-dask"):
         shutil.copy(FROZEN / f"{Path(name).name}.db", folder / f"{name}.db")
     for name, label in (("v2-demo", "a"), ("v2-future", "a"), ("v2-dask", "b")):
-        run_command(folder / f"{name}.db", "runs", "--label", "latest", f"kind={label}")
+        tasklog(folder / f"{name}.db", "runs", "--label", "latest", f"kind={label}")
     return folder
 
 
-def rows_of(folder: Path, *arguments: str) -> list[dict[str, str]]:
-    output = run_command(folder, *arguments, "--format", "csv")
-    return list(csv.DictReader(io.StringIO(output)))
+@pytest.fixture
+def rows_of(folder: Path, tasklog: Any) -> Callable[..., list[dict[str, str]]]:
+    """The rows that a command prints about the folder."""
+
+    def rows(*arguments: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(tasklog(folder, *arguments, "--format", "csv"))))
+
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -56,40 +61,40 @@ def rows_of(folder: Path, *arguments: str) -> list[dict[str, str]]:
         "tasks>8",
     ],
 )
-def test_an_expression_selects_the_same_runs(folder: Path, expression: str) -> None:
-    log = tasklog.open(folder)
+def test_an_expression_selects_the_same_runs(folder: Path, rows_of: Any, expression: str) -> None:
+    log = package.open(folder)
     assert len(log.runs) == 4
     found = [row.run for row in log.runs.where(expression)]
-    assert found == [row["id"] for row in rows_of(folder, "runs", "--runs", expression)]
+    assert found == [row["id"] for row in rows_of("runs", "--runs", expression)]
 
 
 def test_a_wrong_expression_says_so(folder: Path) -> None:
-    runs = tasklog.open(folder).runs
-    with pytest.raises(tasklog.LogError, match="--runs 'speed>1': 'speed' is nothing"):
+    runs = package.open(folder).runs
+    with pytest.raises(package.LogError, match="--runs 'speed>1': 'speed' is nothing"):
         runs.where("speed>1")
-    with pytest.raises(tasklog.LogError, match="these runs are those of 'closed' already"):
+    with pytest.raises(package.LogError, match="these runs are those of 'closed' already"):
         runs.where("closed").where("failed")
     with pytest.raises(TypeError, match="expression is 7, a int"):
         runs.where(7)  # type: ignore[arg-type]
 
 
-def test_runs_are_compared_with_a_baseline(folder: Path) -> None:
-    runs = tasklog.open(folder).runs.where("engine=dask")
+def test_runs_are_compared_with_a_baseline(folder: Path, rows_of: Any) -> None:
+    runs = package.open(folder).runs.where("engine=dask")
     report = runs.compare("engine=tasklog")
     given = ("compare", "--runs", "engine=dask", "--baseline", "engine=tasklog", "--table")
     for name in ("measures", "runs"):
-        expected = rows_of(folder, *given, name)
+        expected = rows_of(*given, name)
         assert report[name].columns == [{"id": "run"}.get(n, n) for n in expected[0]]
         assert len(report[name]) == len(expected) > 3
     tasks = [row for row in report.measures if row.measure == "tasks" and row.prefix is None]
     assert [row.verdict for row in tasks] == ["above all 3"]
     assert tasks[0].value == 9
-    with pytest.raises(tasklog.LogError, match="--baseline 'died': selects no run"):
+    with pytest.raises(package.LogError, match="--baseline 'died': selects no run"):
         runs.compare("died")
 
 
 def test_numbers_and_errors_over_runs(folder: Path) -> None:
-    runs = tasklog.open(folder).runs
+    runs = package.open(folder).runs
     trend = runs.trend("makespan", "failed")
     assert [row.measure for row in trend] == ["makespan"] * 4 + ["failed"] * 4
     assert all(row.value > 0 for row in trend)
@@ -97,12 +102,12 @@ def test_numbers_and_errors_over_runs(folder: Path) -> None:
     assert {row.run for row in trend} == {row.run for row in runs}
     groups = {row.frame: row.runs for row in runs.errors()}
     assert groups == {"tasklog/WordCount.swift:37": 3, "<dynamic-code>, broken": 1}
-    with pytest.raises(tasklog.LogError, match="trend 'p95': p95 is of something"):
+    with pytest.raises(package.LogError, match="trend 'p95': p95 is of something"):
         runs.trend("p95")
 
 
 def test_each_run_is_replayed_and_failures_are_named(folder: Path) -> None:
-    log = tasklog.open(folder)
+    log = package.open(folder)
     results = log.runs.replay(Counter)
     ids = [row.run for row in log.runs]
     assert [result.run for result in results] == ids
@@ -117,11 +122,13 @@ def test_each_run_is_replayed_and_failures_are_named(folder: Path) -> None:
     assert failed.plugin is None and "more than" in str(failed.error)
 
 
-def test_a_folder_is_read_as_the_command_reads_it(folder: Path, tmp_path: Path) -> None:
-    listed = {row["log"] for row in rows_of(folder, "runs")}
-    assert {row.log for row in tasklog.open(folder).runs} == listed
-    with pytest.raises(tasklog.LogError, match="there is no log in it"):
-        tasklog.open(tmp_path)
+def test_a_folder_is_read_as_the_command_reads_it(
+    folder: Path, rows_of: Any, tmp_path: Path
+) -> None:
+    listed = {row["log"] for row in rows_of("runs")}
+    assert {row.log for row in package.open(folder).runs} == listed
+    with pytest.raises(package.LogError, match="there is no log in it"):
+        package.open(tmp_path)
     (tmp_path / "notes.txt").write_text("no log")
-    with pytest.raises(tasklog.LogError, match="none of 1 files is a tasklog log"):
-        tasklog.open(tmp_path)
+    with pytest.raises(package.LogError, match="none of 1 files is a tasklog log"):
+        package.open(tmp_path)

@@ -38,13 +38,17 @@ package enum LogFile {
   ) throws -> SchemaSurvey {
     let survey = try SchemaSurvey(connection, isNewer: version > newestVersion)
     let objections = survey.objections + (isWriting ? survey.writingObjections : [])
+    if survey.hasUnknownSQL, version > newestVersion {
+      throw LogError.tooNew(path: path, version: version, known: newestVersion)
+    }
     if let first = objections.first {
       throw LogError.foreignSchema(path: path, reason: first, others: objections.count - 1)
     }
     return survey
   }
 
-  /// Opens a log as far as possible, to find out what is wrong with it; its schema is not checked. With `writable_schema`,
+  /// Opens a log as far as possible, to find out what is wrong with it; its schema is not checked. With
+  /// `writable_schema`,
   /// which changes nothing in a file that is open for reading, SQLite accepts a file that has been
   /// truncated at its current length: https://sqlite.org/pragma.html#pragma_writable_schema
   ///
@@ -136,6 +140,17 @@ package enum LogFile {
       }
       return path.hasSuffix(".db") && (count > 0 || hasWAL)
     }
+  }
+
+  /// Undoes a change that a killed program has left half-done, with the `-journal` next to the log, as SQLite
+  /// does it for every program that may write. Only for a log and a journal of this user.
+  package static func undoInterruptedChange(_ path: String) {
+    var (log, journal) = (stat(), stat())
+    guard lstat(path + "-journal", &journal) == 0, journal.st_size > 0, lstat(path, &log) == 0,
+      [log, journal].allSatisfy({ $0.st_mode & S_IFMT == S_IFREG && $0.st_uid == geteuid() }),
+      mayBeLog(path), let connection = try? Connection(path: path, mode: .readWrite)
+    else { return }
+    _ = try? connection.integer("PRAGMA schema_version")
   }
 
   /// A file in WAL mode needs `-wal` and `-shm` next to it. If they cannot be created (a read-only

@@ -32,18 +32,18 @@ package struct RunFigures: Sendable, Equatable {
 
   /// Thread-seconds in which no task was worked on.
   package var idle: Double {
-    let busy = Set(Self.comparedClasses.filter(\.isBusy).map(\.name))
-    return classes.reduce(0) { busy.contains($1.key) ? $0 : $0 + $1.value }
+    Self.comparedClasses.reduce(0) { $1.isBusy ? $0 : $0 + (classes[$1.name] ?? 0) }
   }
 
   /// The sum over all prefixes.
   package var whole: Prefix {
-    prefixes.values.reduce(into: Prefix()) {
-      $0.tasks += $1.tasks
-      $0.failed += $1.failed
-      $0.retried += $1.retried
-      $0.nbytes += $1.nbytes
-      $0.work += $1.work
+    // In one order: sums of floats depend on it.
+    prefixes.sorted { $0.key < $1.key }.reduce(into: Prefix()) { whole, prefix in
+      whole.tasks += prefix.value.tasks
+      whole.failed += prefix.value.failed
+      whole.retried += prefix.value.retried
+      whole.nbytes += prefix.value.nbytes
+      whole.work += prefix.value.work
     }
   }
 

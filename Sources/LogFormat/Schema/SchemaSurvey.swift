@@ -10,6 +10,8 @@ package struct SchemaSurvey {
   package private(set) var objections: [String] = []
   /// What would run when the log is written to, in addition.
   package private(set) var writingObjections: [String] = []
+  /// Whether an object of ours has other SQL than in any known version.
+  package private(set) var hasUnknownSQL = false
   /// Objects under other names.
   package private(set) var others: [(type: String, name: String)] = []
   /// The tables that this program knows and the log has.
@@ -74,6 +76,7 @@ package struct SchemaSurvey {
       // The SQL of one with numbers becomes part of statements.
       if object.matches(sql) || isNewer && !object.hasNumbers { return }
     }
+    hasUnknownSQL = true
     objections.append("the \(type) '\(name)' has other SQL than that of any known version")
   }
 

@@ -32,6 +32,7 @@ struct RecoverCommand: ParsableCommand {
   func run() throws {
     if let into { return try salvage(into) }
     let recovered = try LogTemplate.all(log.given).flatMap { path in
+      LogFile.undoInterruptedChange(path)
       // Throws if the file is not a log, instead of creating one.
       _ = try LogReader(path: path)
       return try Recovery.recover(log: path)

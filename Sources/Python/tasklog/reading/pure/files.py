@@ -44,6 +44,8 @@ def _open_log(path: str) -> tuple[sqlite3.Connection, bool]:
     try:
         version = _check_is_log(connection, path)
         found = schema.look(connection, version)
+        if found.has_unknown_sql and version > schema.newest_version():
+            raise LogError(_too_new(path, version))
         if found.objections:
             raise LogError(_foreign(path, found.objections))
         if not schema.has_tables(found):

@@ -37,6 +37,8 @@ class Survey:
     #: Why nothing may be read from the log.
     objections: list[str] = field(default_factory=list)
     #: The tables of ours that are there.
+    #: Whether an object of ours has other SQL than in any known version.
+    has_unknown_sql: bool = False
     tables: set[str] = field(default_factory=set)
     #: Whether every view of the newest version is there with its own SQL.
     has_newest_views: bool = False
@@ -123,6 +125,7 @@ class Schema:
                 if kind == "table":
                     found.tables.add(name)
                 if not (known.matches(str(sql), name) or is_newer and _is_free(kind, name, sql)):
+                    found.has_unknown_sql = True
                     found.objections.append(
                         f"the {kind} '{name}' has other SQL than that of any known version"
                     )
