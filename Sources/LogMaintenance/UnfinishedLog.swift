@@ -68,10 +68,20 @@ enum UnfinishedLog {
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
       status.st_uid == geteuid(), flock(descriptor, LOCK_EX | LOCK_NB) == 0,
-      status.st_size == 0 || LogFile.mayBeLog(name)
+      status.st_size == 0 || isBlank(descriptor) || LogFile.mayBeLog(name)
     else { return }
     removeCompanions(of: name)
     unlink(name)
+  }
+
+  /// Whether a database has no table yet: its only page is that of the schema.
+  /// https://sqlite.org/fileformat2.html#in_header_database_size
+  private static func isBlank(_ descriptor: Int32) -> Bool {
+    withUnsafeTemporaryAllocation(byteCount: 100, alignment: 1) { header in
+      pread(descriptor, header.baseAddress, 100, 0) == 100
+        && header.starts(with: "SQLite format 3\0".utf8)
+        && header[28..<32].elementsEqual([0, 0, 0, 1])
+    }
   }
 
   /// Makes an empty file, private to its owner, that has no companions, and locks it.

@@ -255,6 +255,13 @@ import Testing
     _ = try LogSalvage.salvage(path, into: other)
     try folder.write("another.db.unfinished", "")
     _ = try LogSalvage.salvage(path, into: folder("another.db"))
+    try folder.write("another.db.unfinished", "")
+    do {
+      let blank = try Connection(path: folder("another.db.unfinished"), mode: .readWrite)
+      try blank.execute("PRAGMA journal_mode = WAL")
+    }
+    try FileManager.default.removeItem(atPath: folder("another.db"))
+    _ = try LogSalvage.salvage(path, into: folder("another.db"))
     #expect(folder.names == (before + ["another.db", "other.db", "saved.db"]).sorted())
     #expect(try Self.rows(saved).count == 1_800)
   }
