@@ -11,6 +11,14 @@ enum InputFile {
     let descriptor = isStandardInput ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw failure(path) }
     defer { if !isStandardInput { close(descriptor) } }
+    return try text(of: descriptor, path)
+  }
+
+  /// The rest of an open file.
+  ///
+  /// - Parameter path: for errors.
+  /// - Throws: `Failure`.
+  static func text(of descriptor: Int32, _ path: String) throws -> String {
     var content: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 20)
     while true {

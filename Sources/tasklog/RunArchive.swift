@@ -36,6 +36,16 @@ struct RunArchive {
     return parsed.select(candidates.map { archive.runs[$0].entry }).map { candidates[$0] }
   }
 
+  /// The indexes of the runs that `--runs` selects; without it, those that a selector as for `--run` does.
+  ///
+  /// - Throws: `RunExpressionError`, `LogError`; `LogSetError.noRuns` if there are none.
+  func selected(_ option: RunsOption, else selector: String = "all") throws -> [Int] {
+    let indexes =
+      try option.runs.map { try select($0, option: "--runs") } ?? runs(matching: selector)
+    guard !indexes.isEmpty else { throw LogSetError.noRuns(names: names, isSelected: true) }
+    return indexes
+  }
+
   /// The indexes of the runs that a selector as for `--run` selects.
   ///
   /// - Throws: `LogError.unknownRun`, `LogError.ambiguousRun`.
@@ -61,16 +71,10 @@ struct RunArchive {
   ///
   /// - Throws: what the body throws but for errors of the log.
   func read(_ index: Int, _ body: (LogReader, RunInfo) throws -> Void) throws {
-    let run = archive.runs[index]
     do {
-      let logs = try LogSet.resolve(
-        run.paths, runs: run.entry.id, mode: .one, environment: environment)
-      defer { logs.remove() }
-      let reader = try logs.reader()
-      guard let info = try logs.parts[0].runs(reader).first else { return }
-      try body(reader, info)
+      try archive.read(index, environment: environment, body)
     } catch let error as LogError {
-      environment.omit(Archive.Unreadable(path: run.paths[0], reason: "\(error)"))
+      environment.omit(Archive.Unreadable(path: paths(index)[0], reason: "\(error)"))
     }
   }
 

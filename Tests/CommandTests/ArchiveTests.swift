@@ -24,16 +24,9 @@ import Testing
     return folder
   }
 
-  private func run(
-    _ arguments: [String], _ folder: TemporaryFolder, code: Int32 = 0,
-    _ location: SourceLocation = #_sourceLocation
-  ) throws -> Command.Result {
-    try folder.tasklog(arguments, code: code, location)
-  }
-
   /// The logs that `runs` lists.
   private func listed(_ arguments: [String], _ folder: TemporaryFolder) throws -> [String] {
-    let lines = try run(["runs", "--format", "csv"] + arguments, folder).lines
+    let lines = try folder.tasklog(["runs", "--format", "csv"] + arguments).lines
     return lines.dropFirst().map { String($0.split(separator: ",").last ?? "") }
   }
 
@@ -45,15 +38,15 @@ import Testing
     for _ in 0..<2 { #expect(try listed(["--log", "logs"], folder) == all) }
     #expect(try listed(["--log", "logs/*.db"], folder) == Array(all[1...]))
     #expect(try listed(["--log", "logs/c.db", "--log", "logs/old"], folder) == [all[0], all[2]])
-    let list = try run(["runs", "--log", "logs", "--format", "csv"], folder).lines
-    let own = try run(["runs", "--log", "logs/b.db", "--format", "csv"], folder).lines
+    let list = try folder.tasklog(["runs", "--log", "logs", "--format", "csv"]).lines
+    let own = try folder.tasklog(["runs", "--log", "logs/b.db", "--format", "csv"]).lines
     #expect(list[2] == "2" + own[1].dropFirst() + ",logs/b.db")
-    let status = try run(["status", "--log", "logs", "--format", "csv"], folder).lines
+    let status = try folder.tasklog(["status", "--log", "logs", "--format", "csv"]).lines
     #expect(status.count == 2 && status[1].hasPrefix("logs/c.db,"))
     // A check of nothing is not a good one.
     for command in ["runs", "check", "status", "summary"] {
       for name in ["in", "in/*.db"] {
-        let empty = try run([command, "--log", "logs", "--log", name], folder, code: 1)
+        let empty = try folder.tasklog([command, "--log", "logs", "--log", name], code: 1)
         #expect(empty.errors == "tasklog: \(name): there is no log in it\n", "\(command)")
       }
     }
@@ -76,7 +69,7 @@ import Testing
   @Test func `commands read the runs of a folder that are selected`() throws {
     let folder = try makeArchive()
     func count(_ arguments: [String]) throws -> String {
-      try run(["query", "--count", "--format", "csv"] + arguments, folder).lines.last ?? ""
+      try folder.tasklog(["query", "--count", "--format", "csv"] + arguments).lines.last ?? ""
     }
     let counts = try ["old/a", "b", "c"].map { try Int(count(["--log", "logs/\($0).db"])) ?? 0 }
     #expect(try count(["--log", "logs"]) == "\(counts[2])")
@@ -89,19 +82,19 @@ import Testing
       ["workers"],
       ["export", "--to", "csv"], ["report", "-o", "page.html"], ["jobs"],
     ] {
-      let one = try run(command + ["--log", "logs", "--runs", "label.branch=main"], folder)
-      let same = try run(command + ["--log", "logs/old/a.db"], folder)
+      let one = try folder.tasklog(command + ["--log", "logs", "--runs", "label.branch=main"])
+      let same = try folder.tasklog(command + ["--log", "logs/old/a.db"])
       #expect(one.output == same.output, "\(command)")
-      _ = try run(command + etl, folder)
+      _ = try folder.tasklog(command + etl)
     }
-    let none = try run(["summary", "--log", "logs", "--runs", "died"], folder, code: 1)
+    let none = try folder.tasklog(["summary", "--log", "logs", "--runs", "died"], code: 1)
     #expect(none.errors == "tasklog: logs: no run matches --runs; see 'tasklog runs'\n")
-    let both = try run(["summary", "--run", "1", "--runs", "died"], folder, code: 64)
+    let both = try folder.tasklog(["summary", "--run", "1", "--runs", "died"], code: 64)
     #expect(both.errors == "tasklog: --run and --runs cannot be combined; see 'tasklog help'\n")
-    let follow = try run(["query", "--follow", "--log", "logs"], folder, code: 64)
+    let follow = try folder.tasklog(["query", "--follow", "--log", "logs"], code: 64)
     #expect(follow.errors == "tasklog: --follow follows one log; name it instead of logs\n")
-    let output = try run(
-      ["export", "--to", "csv", "--log", "logs", "-o", "logs/b.db"], folder, code: 64)
+    let output = try folder.tasklog(
+      ["export", "--to", "csv", "--log", "logs", "-o", "logs/b.db"], code: 64)
     #expect(output.errors == "tasklog: -o logs/b.db: is the log itself; name another file\n")
   }
 
@@ -110,7 +103,7 @@ import Testing
     try FileManager.default.copyItem(atPath: folder("logs/b.db"), toPath: folder("logs/a-copy.db"))
     #expect(try listed(["--log", "logs"], folder).count == 3)
     // The copy that knows more.
-    _ = try run(["runs", "--log", "logs/a-copy.db", "--label", "latest", "x=y"], folder)
+    _ = try folder.tasklog(["runs", "--log", "logs/a-copy.db", "--label", "latest", "x=y"])
     #expect(try listed(["--log", "logs", "--runs", "label.x"], folder) == ["logs/a-copy.db"])
     #expect(try listed(["--log", "logs"], folder)[1] == "logs/a-copy.db")
   }
@@ -118,12 +111,12 @@ import Testing
   @Test func `a damaged log of a folder is named, and the others are listed`() throws {
     let folder = try makeArchive()
     try folder.write("logs/d.db", String(repeating: "no database ", count: 100))
-    let list = try run(["runs", "--log", "logs", "--format", "csv"], folder, code: 1)
+    let list = try folder.tasklog(["runs", "--log", "logs", "--format", "csv"], code: 1)
     #expect(list.lines.count == 4)
     #expect(
       list.errors == "tasklog: logs/d.db: is not a SQLite database, so not a tasklog log; "
         + "its runs are left out\n")
-    let check = try run(["check", "--log", "logs", "--format", "csv"], folder, code: 2)
+    let check = try folder.tasklog(["check", "--log", "logs", "--format", "csv"], code: 2)
     #expect(check.lines.filter { $0.hasPrefix("error,unreadable,logs/d.db,") }.count == 1)
   }
 
@@ -137,8 +130,8 @@ import Testing
     #expect(try sqlite("UPDATE log SET runs = replace(runs, 'train', 'known')", catalogue) == "")
     #expect(
       try listed(["--log", "logs", "--runs", "label.pipeline=known"], folder) == ["logs/c.db"])
-    let label = try run(
-      ["runs", "--log", "logs", "--label", "3", "pipeline=changed", "by=hand"], folder)
+    let label = try folder.tasklog(
+      ["runs", "--log", "logs", "--label", "3", "pipeline=changed", "by=hand"])
     #expect(
       label.output.hasSuffix(#"in logs/c.db: labels {"by":"hand","pipeline":"changed"}"# + "\n"))
     #expect(
@@ -185,12 +178,12 @@ import Testing
   @Test func `labels are changed later`() throws {
     let folder = try makeArchive()
     let log = ["--log", "logs/c.db"]
-    _ = try run(["runs", "--label", "latest", "pipeline=etl", "note=a=b c"] + log, folder)
-    let removed = try run(["runs", "--label", "1", "pipeline="] + log, folder)
+    _ = try folder.tasklog(["runs", "--label", "latest", "pipeline=etl", "note=a=b c"] + log)
+    let removed = try folder.tasklog(["runs", "--label", "1", "pipeline="] + log)
     #expect(removed.output.hasSuffix(#"in logs/c.db: labels {"note":"a=b c"}"# + "\n"))
     // A run does not get longer by a label, and stays whole.
-    _ = try run(["check", "--strict"] + log, folder)
-    _ = try run(["replay", "--plugin", "counter"] + log, folder)
+    _ = try folder.tasklog(["check", "--strict"] + log)
+    _ = try folder.tasklog(["replay", "--plugin", "counter"] + log)
     for (arguments, message) in [
       (["a=b"], "a=b: name the run that gets the label, as in --label latest a=b"),
       (
@@ -200,10 +193,10 @@ import Testing
       (["--label", "latest", "=x"], "--label: =x: expected name=value"),
       (["--label", "latest", "a=b", "--runs", "died"], "--label and --runs cannot be combined"),
     ] {
-      let result = try run(["runs"] + arguments + log, folder, code: 64)
+      let result = try folder.tasklog(["runs"] + arguments + log, code: 64)
       #expect(result.errors == "tasklog: \(message)\n")
     }
-    let several = try run(["runs", "--label", "all", "a=b", "--log", "logs"], folder, code: 64)
+    let several = try folder.tasklog(["runs", "--label", "all", "a=b", "--log", "logs"], code: 64)
     #expect(several.errors == "tasklog: --label all: selects several runs; choose one\n")
   }
 

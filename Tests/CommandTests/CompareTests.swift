@@ -24,25 +24,18 @@ import Testing
     return folder
   }
 
-  private func run(
-    _ arguments: [String], _ folder: TemporaryFolder, code: Int32 = 0,
-    _ location: SourceLocation = #_sourceLocation
-  ) throws -> Command.Result {
-    try folder.tasklog(arguments + ["--log", "logs"], code: code, location)
-  }
-
   @Test func `a run is compared with a baseline, which does not contain it`() throws {
     let folder = try makeArchive()
     let baseline = ["compare", "--baseline", "closed", "--format", "csv"]
     // Twice: from the logs, and from what is known of them.
     for _ in 0..<2 {
-      let runs = try run(baseline + ["--table", "runs"], folder).lines.dropFirst()
+      let runs = try folder.tasklog(baseline + ["--table", "runs"]).lines.dropFirst()
       #expect(
         runs.map { String($0.split(separator: ",")[0]) } == [
           "baseline", "baseline", "baseline", "compared",
         ])
       #expect(runs.last?.hasSuffix("logs/d.db") == true)
-      let measures = try run(baseline + ["--table", "measures"], folder).lines
+      let measures = try folder.tasklog(baseline + ["--table", "measures"]).lines
       let failed = measures.first { $0.hasPrefix("failed,,,") }
       #expect(failed == "failed,,,count,0,1,,above all 3,3,1,,,0,0,1,1")
       #expect(measures.contains { $0.hasPrefix("tasks,,count,count,2,5,1.5,above all 3,3,1,") })
@@ -50,7 +43,8 @@ import Testing
     #expect(
       FileManager.default.fileExists(atPath: folder("cache/tasklog/catalogue/runs.db")))
     let two = ["--runs", "label.branch=main last 2", "--table", "runs"]
-    let sides = try run(["compare", "--baseline", "closed", "--format", "csv"] + two, folder).lines
+    let sides = try folder.tasklog(["compare", "--baseline", "closed", "--format", "csv"] + two)
+      .lines
     #expect(sides.count { $0.hasPrefix("baseline,") } == 2)
   }
 
@@ -60,7 +54,7 @@ import Testing
       "compare", "latest", "--baseline", "label.branch=main", "--fail-if", "failed > 0",
       "--fail-if", "tasks(prefix=c*) <= 2x", "--junit", "result.xml",
     ]
-    let result = try run(limits + ["--table", "limits", "--format", "csv"], folder, code: 2)
+    let result = try folder.tasklog(limits + ["--table", "limits", "--format", "csv"], code: 2)
     #expect(
       result.lines == [
         "limit,measure,value,bound,result", "failed > 0,failed,1,0,failed",
@@ -70,12 +64,12 @@ import Testing
       result.errors == "tasklog: failed is 1 (limit: failed > 0)\ntasklog: failed: failed > 0\n")
     let xml = try String(contentsOfFile: folder("result.xml"), encoding: .utf8)
     #expect(xml.contains("<testsuites tests=\"2\" failures=\"1\" errors=\"0\">"))
-    let markdown = try run(limits + ["--format", "markdown"], folder, code: 2)
+    let markdown = try folder.tasklog(limits + ["--format", "markdown"], code: 2)
     #expect(markdown.output.contains("| failed &gt; 0 | failed | 1 | 0 | failed |"))
     // Two runs, of which the first is the baseline.
     let pair = ["compare", "3", "4", "--fail-if", "tasks > 1.7x", "--table", "limits"]
-    #expect(try run(pair, folder, code: 2).errors.hasSuffix("tasklog: failed: tasks > 1.7x\n"))
-    _ = try run(["compare", "3", "4", "--fail-if", "tasks > 3x"], folder)
+    #expect(try folder.tasklog(pair, code: 2).errors.hasSuffix("tasklog: failed: tasks > 1.7x\n"))
+    _ = try folder.tasklog(["compare", "3", "4", "--fail-if", "tasks > 3x"])
   }
 
   @Test func `what cannot be compared is an error`() throws {
@@ -89,7 +83,7 @@ import Testing
       ),
       (["compare", "--baseline", "speed>1"], 64, "--baseline 'speed>1': 'speed' is nothing"),
       (["compare", "4", "--baseline", "failed"], 1, "--baseline 'failed': selects no run but"),
-      (["compare", "--runs", "died", "--baseline", "closed"], 1, "--runs 'died': selects no run"),
+      (["compare", "--runs", "died", "--baseline", "closed"], 1, "logs: no run matches --runs"),
       (["compare", "9", "--baseline", "closed"], 1, "no run"),
       (
         ["compare", "1", "2", "--fail-if", "speed > 1"], 64,
@@ -100,10 +94,10 @@ import Testing
       (["compare", "--baseline", "closed", "--log2", "logs/a.db"], 64, "--log2 and --baseline"),
       (["trend", "p95"], 64, "trend 'p95': p95 is of something"),
       (["trend", "p95(prefix=x)"], 1, "trend 'p95(prefix=x)': no task of these runs"),
-      (["trend", "makespan", "--runs", "died"], 1, "--runs 'died': selects no run"),
-      (["errors", "--runs", "died"], 1, "--runs 'died': selects no run"),
+      (["trend", "makespan", "--runs", "died"], 1, "logs: no run matches --runs"),
+      (["errors", "--runs", "died"], 1, "logs: no run matches --runs"),
     ] as [([String], Int32, String)] {
-      let result = try run(arguments, folder, code: code)
+      let result = try folder.tasklog(arguments, code: code)
       #expect(result.output.isEmpty, "\(arguments)")
       #expect(result.errors.hasPrefix("tasklog: "), "\(result.errors)")
       #expect(result.errors.contains(message), "\(result.errors)")
@@ -115,8 +109,8 @@ import Testing
   @Test func `a damaged log of a baseline is named, and the others are compared`() throws {
     let folder = try makeArchive()
     try folder.write("logs/x.db", "SQLite format 3\0 and no more")
-    let result = try run(
-      ["compare", "--baseline", "closed", "--table", "runs", "--format", "csv"], folder, code: 1)
+    let result = try folder.tasklog(
+      ["compare", "--baseline", "closed", "--table", "runs", "--format", "csv"], code: 1)
     #expect(result.lines.count == 5)
     #expect(result.errors.contains("logs/x.db") && result.errors.contains("its runs are left out"))
   }
@@ -125,21 +119,21 @@ import Testing
     let folder = try makeArchive()
     try FileManager.default.copyItem(atPath: SampleLog.path, toPath: folder("logs/sample.db"))
     let runs = ["--runs", "died", "--baseline", "label.branch=main"]
-    let result = try run(["compare", "--fail-if", "failed > 100"] + runs, folder)
+    let result = try folder.tasklog(["compare", "--fail-if", "failed > 100"] + runs)
     #expect(result.errors.contains("died; its figures are those of its events so far"))
   }
 
   @Test func `compared runs are left out before the last ones are taken`() throws {
     let folder = try makeArchive()
     let two = ["--runs", "closed last 2", "--baseline", "closed last 2", "--table", "runs"]
-    let sides = try run(["compare", "--format", "csv"] + two, folder).lines
+    let sides = try folder.tasklog(["compare", "--format", "csv"] + two).lines
     #expect(sides.count { $0.hasPrefix("baseline,") } == 2)
     #expect(sides.count { $0.hasPrefix("compared,") } == 2)
   }
 
   @Test func `a number is shown for each run and prefix`() throws {
     let folder = try makeArchive()
-    let rows = try run(["trend", "tasks(prefix=*)", "failed", "--format", "csv"], folder).lines
+    let rows = try folder.tasklog(["trend", "tasks(prefix=*)", "failed", "--format", "csv"]).lines
     let short = rows.map { line in
       let fields = line.split(separator: ",", omittingEmptySubsequences: false)
       return [fields[0], fields[3], fields[5], fields[6]].joined(separator: " ")
@@ -156,15 +150,15 @@ import Testing
       try FileManager.default.copyItem(
         atPath: "\(frozen)/\(name).db", toPath: folder("logs/\(name).db"))
     }
-    let rows = try run(["errors", "--runs", "closed or died", "--format", "csv"], folder).lines
+    let rows = try folder.tasklog(["errors", "--runs", "closed or died", "--format", "csv"]).lines
     let short = rows.dropFirst().map { $0.split(separator: ",").prefix(6).joined(separator: ",") }
     #expect(rows.count == 3)
     #expect(
       rows.contains { $0.hasPrefix("ValueError,\"<dynamic-code>, broken\",2,2,2,1,3,") }, "\(rows)")
     #expect(rows.contains { $0.hasPrefix(",tasklog/WordCount.swift:37,2,2,0,2,7,") }, "\(short)")
     // Each by itself, as before.
-    let causes = try run(
-      ["errors", "--runs", "failed", "--table", "causes", "--format", "jsonl"], folder)
+    let causes = try folder.tasklog(
+      ["errors", "--runs", "failed", "--table", "causes", "--format", "jsonl"])
     #expect(causes.lines.count == 4, "\(causes.output)")
   }
 }

@@ -15,13 +15,6 @@ import Testing
     return folder
   }
 
-  private func run(
-    _ arguments: [String], _ folder: TemporaryFolder, code: Int32 = 0,
-    _ location: SourceLocation = #_sourceLocation
-  ) throws -> Command.Result {
-    try folder.tasklog(arguments + ["--log", "logs"], code: code, location)
-  }
-
   private func column(_ name: String, _ result: Command.Result) throws -> [String] {
     try result.lines.map { line in
       let row = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
@@ -31,17 +24,17 @@ import Testing
 
   @Test func `a plugin is sent through each run, with the reports of single replays`() throws {
     let folder = try makeArchive()
-    let all = try run(["replay", "--each", "--plugin", "counter"], folder)
+    let all = try folder.tasklog(["replay", "--each", "--plugin", "counter"])
     #expect(try column("outcome", all) == Array(repeating: "ok", count: 5))
     #expect(try column("run", all) == ["1", "2", "3", "4", "5"])
     #expect(all.errors.isEmpty)
     for (number, report) in zip(1...5, try column("report", all)) {
-      let single = try run(["replay", "--plugin", "counter", "--run", "\(number)"], folder)
+      let single = try folder.tasklog(["replay", "--plugin", "counter", "--run", "\(number)"])
       let count = try #require(single.output.firstMatch(of: /counter: (\d+)/)).1
       #expect(report.contains("\"counter\": \(count)"), "\(report)")
     }
-    let some = try run(
-      ["replay", "--each", "--plugin", "counter", "--runs", "engine=dask"], folder)
+    let some = try folder.tasklog(
+      ["replay", "--each", "--plugin", "counter", "--runs", "engine=dask"])
     #expect(try column("run", some) == ["2", "4"])
   }
 
@@ -59,7 +52,7 @@ import Testing
     func calls() throws -> Int {
       try String(contentsOfFile: folder("calls"), encoding: .utf8).split(separator: "\n").count
     }
-    let first = try run(replay, folder, code: 1)
+    let first = try folder.tasklog(replay, code: 1)
     let outcomes = ["ok", "failed", "ok", "failed", "ok"]
     #expect(try column("outcome", first) == outcomes)
     for (outcome, error) in zip(outcomes, try column("error", first)) {
@@ -73,15 +66,15 @@ import Testing
     try file.write(contentsOf: Data(#"{"id":"01a2"#.utf8))
     try file.close()
     try FileManager.default.removeItem(atPath: folder("stop"))
-    let second = try run(replay, folder)
+    let second = try folder.tasklog(replay)
     #expect(try column("outcome", second) == Array(repeating: "ok", count: 5))
     #expect(second.errors == "tasklog: of 5 runs: 3 known from an earlier call\n")
     #expect(try calls() == 7)
-    let third = try run(replay, folder)
+    let third = try folder.tasklog(replay)
     #expect(third.lines.count == 5)
     #expect(try calls() == 7)
-    let other = try run(
-      ["replay", "--each", "--plugin", "counter", "--resume", "kept.jsonl"], folder, code: 64)
+    let other = try folder.tasklog(
+      ["replay", "--each", "--plugin", "counter", "--resume", "kept.jsonl"], code: 64)
     #expect(other.errors.contains("--resume kept.jsonl: has results of another command"))
   }
 
@@ -93,22 +86,22 @@ import Testing
     try FileManager.default.copyItem(atPath: FrozenLogTests.path("v2-later"), toPath: full)
     try folder.write("plugin.sh", "cat >/dev/null; echo one")
     let replay = ["replay", "--each", "--plugin", "exec:sh plugin.sh", "--resume", "kept.jsonl"]
-    #expect(try run(replay, folder).errors.isEmpty)
+    #expect(try folder.tasklog(replay).errors.isEmpty)
     try FileManager.default.removeItem(atPath: full)
     try FileManager.default.moveItem(atPath: folder("full.db"), toPath: full)
-    let again = try run(replay, folder)
+    let again = try folder.tasklog(replay)
     #expect(again.errors == "tasklog: of 5 runs: 4 known from an earlier call\n")
     try folder.write("plugin.sh", "cat >/dev/null; echo other and more")
-    let changed = try run(replay, folder, code: 64)
+    let changed = try folder.tasklog(replay, code: 64)
     #expect(changed.errors.contains("has results of another command or of an older plugin"))
     #expect(mkfifo(folder("pipe"), 0o600) == 0)
     for (file, reason) in [
       ("pipe", "is not a regular file"), ("/dev/full", "is not a regular file"),
     ] {
-      let refused = try run(replay.dropLast() + [file], folder, code: 1)
+      let refused = try folder.tasklog(replay.dropLast() + [file], code: 1)
       #expect(refused.errors == "tasklog: --resume \(file): \(reason)\n")
     }
-    let missing = try run(["replay", "--each", "--plugin", "./gone.swift"], folder, code: 1)
+    let missing = try folder.tasklog(["replay", "--each", "--plugin", "./gone.swift"], code: 1)
     #expect(missing.errors.split(separator: "\n").count == 1, "\(missing.errors)")
   }
 
@@ -135,14 +128,16 @@ import Testing
   @Test func `SQL is run on each run, which its rows tell`() throws {
     let folder = try makeArchive()
     let sql = ["query", "SELECT count(*) AS tasks FROM tasks", "--each", "--format", "csv"]
-    let listed = try run(["runs", "--format", "csv"], folder).lines.dropFirst().map {
+    let listed = try folder.tasklog(["runs", "--format", "csv"]).lines.dropFirst().map {
       $0.split(separator: ",", omittingEmptySubsequences: false)
     }
-    let rows = try run(sql, folder).lines
+    let rows = try folder.tasklog(sql).lines
     #expect(rows[0] == "run_number,run_id,tasks")
     #expect(Array(rows.dropFirst()) == listed.map { "\($0[0]),\($0[1]),\($0[7])" })
-    #expect(try run(sql + ["--runs", "died"], folder).lines == ["run_number,run_id"])
-    #expect(try run(sql + ["--run", "3"], folder).lines.count == 2)
+    #expect(
+      try folder.tasklog(sql + ["--runs", "died"], code: 1).errors
+        == "tasklog: logs: no run matches --runs; see 'tasklog runs'\n")
+    #expect(try folder.tasklog(sql + ["--run", "3"]).lines.count == 2)
   }
 
   @Test func `a parameter selects among several runs in one log`() throws {
@@ -169,7 +164,7 @@ import Testing
       (["replay", "--each", "--follow", "--plugin", "counter"], 64, "--follow follows one run"),
       (["replay", "--plugin", "counter", "--resume", "x"], 64, "--resume requires --each"),
       (["replay", "--plugin", "counter", "--format", "csv"], 64, "--format requires --each"),
-      (["replay", "--each", "--plugin", "counter", "--runs", "died"], 1, "selects no run"),
+      (["replay", "--each", "--plugin", "counter", "--runs", "died"], 1, "no run matches --runs"),
       (
         ["replay", "--each", "--plugin", "counter", "--resume", "no/file"], 1,
         "--resume no/file: cannot be opened"
@@ -177,7 +172,7 @@ import Testing
       (["query", "--each"], 64, "--each requires SQL"),
       (["query", "SELECT x FROM tasks", "--each"], 1, "no such column: x"),
     ] as [([String], Int32, String)] {
-      let result = try run(arguments, folder, code: code)
+      let result = try folder.tasklog(arguments, code: code)
       #expect(
         result.errors.hasPrefix("tasklog: ") && result.errors.contains(message), "\(result.errors)")
       #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")

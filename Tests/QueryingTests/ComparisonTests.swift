@@ -64,18 +64,19 @@ import Testing
       var whole = noise(0.05, &random)
       if random.once(in: 20) { whole *= 2 }
       for (place, name) in ["load", "clean", "join", "sum"].enumerated() {
-        var prefix = RunFigures.Prefix()
+        var prefix = RunSummary.Prefix()
         let base = whole * noise(0.1, &random) * (name == "load" ? factor : 1)
         prefix.tasks = 100
         prefix.failed = random.once(in: 10) ? 1 : 0
         prefix.retried = Int64(random.below(3))
         prefix.nbytes = 1_000_000 + Int64(random.below(1000))
-        prefix.p50 = base * Double(place + 1)
-        prefix.p95 = base * Double(place + 1) * (1.5 + noise(0.1, &random))
-        prefix.work = base * 100
+        let seconds = base * Double(place + 1)
+        prefix.computeP50 = Int64(seconds * 1e9)
+        prefix.computeP95 = Int64(seconds * (1.5 + noise(0.1, &random)) * 1e9)
+        prefix.computeSeconds = base * 100
         figures.prefixes[name] = prefix
       }
-      figures.makespan = figures.whole.work / 8 * noise(0.05, &random)
+      figures.makespan = figures.whole.computeSeconds / 8 * noise(0.05, &random)
       for kind in [ThreadTime.Class.transfer, .nothingToRun, .schedulerLag] {
         figures.classes[kind.name] = noise(0.3, &random)
       }
@@ -175,8 +176,9 @@ import Testing
     figures.makespan = 12
     figures.classes = ["transfer": 3, "disk": 1, "computing": 20]
     for (name, p50) in [("load", 2.0), ("f(x)", 1.0), ("load-more", 4.0)] {
-      var prefix = RunFigures.Prefix()
-      (prefix.tasks, prefix.failed, prefix.nbytes, prefix.p50) = (10, 1, 2048, p50)
+      var prefix = RunSummary.Prefix()
+      (prefix.tasks, prefix.failed, prefix.nbytes) = (10, 1, 2048)
+      prefix.computeP50 = Int64(p50 * 1e9)
       figures.prefixes[name] = prefix
     }
     return figures

@@ -36,7 +36,7 @@ import Testing
       ("(1, 2)", nil), ("f(x)) != (y)", "f"), ("two words(1)", nil),
     ] as [(String, String?)])
   func `the type is the name that repr shows`(text: String, type: String?) {
-    #expect(ErrorGroups.type(of: .text(text)) == type)
+    #expect(ExceptionRepr(text).map { String($0.type) } == type)
   }
 
   @Test func `what has no frame has none`() {

@@ -49,6 +49,7 @@ package enum LogMigration {
 
   @discardableResult
   package static func migrate(_ path: String, through chain: Chain) throws -> Outcome {
+    LogFile.undoInterruptedChange(path)
     let outcome = try preview(path, through: chain)
     guard !outcome.isNothing else { return outcome }
     let connection = try LogFile.openForWriting(path, through: chain)

@@ -35,19 +35,19 @@ package struct Measure: Sendable, Hashable {
   /// The value for a run; `nil` if the run has none.
   package func value(_ run: RunFigures) -> Double? {
     if let prefix, run.prefixes[prefix] == nil, name.needsPrefix { return nil }
-    let part = prefix.map { run.prefixes[$0] ?? RunFigures.Prefix() } ?? run.whole
+    let part = prefix.map { run.prefixes[$0] ?? RunSummary.Prefix() } ?? run.whole
     switch name {
     case .makespan: return run.makespan
     case .idle: return run.idle
     case .missing: return Double(run.missing)
     case .time: return run.classes[timeClass ?? ""] ?? 0
-    case .work: return part.work
+    case .work: return part.computeSeconds
     case .tasks: return Double(part.tasks)
     case .failed: return Double(part.failed)
     case .retried: return Double(part.retried)
     case .bytes: return Double(part.nbytes)
-    case .p50: return part.p50
-    case .p95: return part.p95
+    case .p50: return part.computeP50.map { Double($0) / 1e9 }
+    case .p95: return part.computeP95.map { Double($0) / 1e9 }
     }
   }
 

@@ -4,22 +4,6 @@ import TaskLogPlugin
 
 /// The figures of one run that runs are compared by.
 package struct RunFigures: Sendable, Equatable {
-  /// Those of the tasks with one prefix.
-  package struct Prefix: Sendable, Equatable {
-    package var tasks: Int64 = 0
-    package var failed: Int64 = 0
-    package var retried: Int64 = 0
-    /// The sizes of the results, in bytes.
-    package var nbytes: Int64 = 0
-    /// Seconds of computing.
-    package var work = 0.0
-    /// Nearest-rank percentiles of the seconds that tasks computed; `nil` if none did.
-    package var p50: Double?
-    package var p95: Double?
-
-    package init() {}
-  }
-
   /// The seconds from the first event of a task at the scheduler until the last task was done or had
   /// failed; `nil` if none did.
   package var makespan: Double?
@@ -28,7 +12,8 @@ package struct RunFigures: Sendable, Equatable {
   /// The seconds of all threads in each class of `comparedClasses`, by its name; those with none are left
   /// out.
   package var classes: [String: Double] = [:]
-  package var prefixes: [String: Prefix] = [:]
+  /// By prefix, whose name they do not repeat.
+  package var prefixes: [String: RunSummary.Prefix] = [:]
 
   /// Thread-seconds in which no task was worked on.
   package var idle: Double {
@@ -36,14 +21,15 @@ package struct RunFigures: Sendable, Equatable {
   }
 
   /// The sum over all prefixes.
-  package var whole: Prefix {
+  package var whole: RunSummary.Prefix {
     // In one order: sums of floats depend on it.
-    prefixes.sorted { $0.key < $1.key }.reduce(into: Prefix()) { whole, prefix in
+    prefixes.sorted { $0.key < $1.key }.reduce(into: RunSummary.Prefix()) { whole, prefix in
       whole.tasks += prefix.value.tasks
+      whole.done += prefix.value.done
       whole.failed += prefix.value.failed
       whole.retried += prefix.value.retried
       whole.nbytes += prefix.value.nbytes
-      whole.work += prefix.value.work
+      whole.computeSeconds += prefix.value.computeSeconds
     }
   }
 
@@ -66,13 +52,10 @@ extension LogReader {
     var figures = RunFigures()
     figures.makespan = summary.makespan.map { Double($0) / 1e9 }
     figures.missing = try totals(of: run).missing
-    for row in summary.prefixes {
-      var prefix = RunFigures.Prefix()
-      (prefix.tasks, prefix.failed, prefix.retried) = (row.tasks, row.failed, row.retried)
-      (prefix.nbytes, prefix.work) = (row.nbytes, row.computeSeconds)
-      prefix.p50 = row.computeP50.map { Double($0) / 1e9 }
-      prefix.p95 = row.computeP95.map { Double($0) / 1e9 }
-      figures.prefixes[row.name ?? ""] = prefix
+    for var prefix in summary.prefixes {
+      let name = prefix.name ?? ""
+      prefix.name = nil
+      figures.prefixes[name] = prefix
     }
     let split = try threadTime(of: run, intervals: 1, splitsComputing: false).split
     for kind in RunFigures.comparedClasses where split[kind] > 0 {
@@ -85,18 +68,19 @@ extension LogReader {
 /// As JSON, for a catalogue.
 extension RunFigures {
   package var value: Value {
-    func optional(_ number: Double?) -> Value { number.map { .double($0) } ?? .null }
     func named(_ values: [String: Value]) -> Value {
       .dict(values.map { Value.Entry(.string($0), $1) })
     }
     return .object([
-      "makespan": optional(makespan), "missing": .int(missing),
+      "makespan": makespan.map { .double($0) } ?? .null, "missing": .int(missing),
       "classes": named(classes.mapValues { .double($0) }),
       "prefixes": named(
         prefixes.mapValues { prefix in
           .list([
-            .int(prefix.tasks), .int(prefix.failed), .int(prefix.retried), .int(prefix.nbytes),
-            .double(prefix.work), optional(prefix.p50), optional(prefix.p95),
+            .int(prefix.tasks), .int(prefix.done), .int(prefix.failed), .int(prefix.retried),
+            .int(prefix.nbytes), .double(prefix.computeSeconds),
+            prefix.computeP50.map { .int($0) } ?? .null,
+            prefix.computeP95.map { .int($0) } ?? .null,
           ])
         }),
     ])
@@ -113,15 +97,14 @@ extension RunFigures {
       if let name = entry.key.string { self.classes[name] = entry.value.number }
     }
     for entry in prefixes {
-      guard let name = entry.key.string, case .list(let row) = entry.value, row.count == 7,
-        let tasks = row[0].int, let failed = row[1].int, let retried = row[2].int,
-        let nbytes = row[3].int,
-        let work = row[4].number
+      guard let name = entry.key.string, case .list(let row) = entry.value, row.count == 8,
+        let tasks = row[0].int, let done = row[1].int, let failed = row[2].int,
+        let retried = row[3].int, let nbytes = row[4].int, let seconds = row[5].number
       else { return nil }
-      var prefix = Prefix()
-      (prefix.tasks, prefix.failed, prefix.retried) = (tasks, failed, retried)
-      (prefix.nbytes, prefix.work) = (nbytes, work)
-      (prefix.p50, prefix.p95) = (row[5].number, row[6].number)
+      var prefix = RunSummary.Prefix()
+      (prefix.tasks, prefix.done, prefix.failed) = (tasks, done, failed)
+      (prefix.retried, prefix.nbytes, prefix.computeSeconds) = (retried, nbytes, seconds)
+      (prefix.computeP50, prefix.computeP95) = (row[6].int, row[7].int)
       self.prefixes[name] = prefix
     }
   }

@@ -27,8 +27,10 @@ package struct ErrorGroups: Sendable {
 
   /// - Parameter run: its place among the runs, which are added in ascending order.
   package mutating func add(_ cause: ErrorCause, run: Int) {
-    let kind = Kind(
-      type: Self.type(of: cause.exception), frame: Self.frame(of: cause.firstTraceback))
+    var kind = Kind(frame: Self.frame(of: cause.firstTraceback))
+    if case .text(let text) = cause.exception, let shown = ExceptionRepr(text) {
+      kind.type = String(shown.type)
+    }
     var group =
       groups[kind]
       ?? Group(type: kind.type, frame: kind.frame, exception: cause.exception, key: cause.firstKey)
@@ -45,16 +47,6 @@ package struct ErrorGroups: Sendable {
       ($1.runs.count, $1.tasks, $0.type ?? "", $0.frame ?? "")
         < ($0.runs.count, $0.tasks, $1.type ?? "", $1.frame ?? "")
     }
-  }
-
-  /// The name before the bracket in what `repr` shows.
-  static func type(of exception: SQLiteValue) -> String? {
-    guard case .text(let text) = exception, text.hasSuffix(")"),
-      let bracket = text.firstIndex(of: "("), bracket > text.startIndex
-    else { return nil }
-    let name = text[..<bracket]
-    return name.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" || $0 == "." }
-      ? String(name) : nil
   }
 
   /// The innermost frame of Python's traceback, without its line, which moves with every edit; of a task

@@ -1,7 +1,7 @@
 /// The results of `SummaryScan` for one run: the rows of the views `prefixes`, `prefix_states` and
 /// `workers`.
 package struct RunSummary: Sendable {
-  package struct Prefix: Sendable {
+  package struct Prefix: Sendable, Equatable {
     package var name: String?
     package var tasks: Int64 = 0
     package var done: Int64 = 0

@@ -14,37 +14,45 @@ extension Archive {
     take: (Int, Result<Part, any Error>) -> Void
   ) {
     let chosen = indexes.map { runs[$0] }
+    var merged: [Int] = []
     ParallelMap.forEach(chosen.count) { place -> Part? in
       let run = chosen[place]
-      return run.paths.count == 1 ? try Self.read(run, in: run.paths[0], body) : nil
+      guard run.paths.count == 1, let path = run.paths.first else { return nil }
+      let reader = try LogReader(path: path)
+      let info = try Self.run(run.entry.id, of: reader)
+      return info.isUnordered ? nil : try body(reader, info)
     } take: { place, result in
       switch result {
-      case .success(nil): break
+      case .success(nil): merged.append(place)
       case .success(let part?): take(place, .success(part))
       case .failure(let error): take(place, .failure(error))
       }
     }
     // What must be merged first is read one after the other: each may take much of the disk.
-    for (place, run) in chosen.enumerated() where run.paths.count > 1 {
-      take(
-        place,
-        Result {
-          let logs = try LogSet.resolve(
-            run.paths, runs: run.entry.id, mode: .one, environment: environment)
-          defer { logs.remove() }
-          return try Self.read(run, in: logs.parts[0].path, body)
-        })
+    for place in merged {
+      take(place, Result { try read(indexes[place], environment: environment, body) })
     }
   }
 
-  private static func read<Part>(
-    _ run: Run, in path: String, _ body: (LogReader, RunInfo) throws -> Part
+  /// Reads a run, whose files are merged and whose events are put in order before.
+  ///
+  /// - Throws: `LogError`, `LogSetError`, and what the body throws.
+  package func read<Part>(
+    _ index: Int, environment: LogSet.Environment, _ body: (LogReader, RunInfo) throws -> Part
   ) throws -> Part {
-    let reader = try LogReader(path: path)
-    guard let info = try reader.runs().first(where: { $0.id == run.entry.id }) else {
-      throw LogError.damaged(path: path, reason: "it has no run \(run.entry.id) any more")
+    let run = runs[index]
+    let logs = try LogSet.resolve(
+      run.paths, runs: run.entry.id, mode: .one, environment: environment)
+    defer { logs.remove() }
+    let reader = try logs.reader()
+    return try body(reader, try Self.run(run.entry.id, of: reader))
+  }
+
+  private static func run(_ id: String, of reader: LogReader) throws -> RunInfo {
+    guard let info = try reader.runs().first(where: { $0.id == id }) else {
+      throw LogError.damaged(path: reader.path, reason: "it has no run \(id) any more")
     }
-    return try body(reader, info)
+    return info
   }
 
   /// The figures of runs, in their order: those that a catalogue knows, and the others read from the logs;

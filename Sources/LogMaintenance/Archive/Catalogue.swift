@@ -42,7 +42,7 @@ final class Catalogue {
   }
 
   /// Changes with what is stored.
-  private static let version: Int64 = 2
+  private static let version: Int64 = 3
   /// The rows that are kept; those that were written first are removed.
   private static let limit = 200_000
 

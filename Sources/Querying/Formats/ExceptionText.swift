@@ -1,25 +1,14 @@
+import LogAnalysis
+
 /// An exception as Python prints it at the end of a traceback.
 package enum ExceptionText {
   /// The text of an exception that was recorded as `repr` shows it: `ValueError: no price` for
   /// `ValueError('no price')`. Anything else is returned unchanged.
   package static func forPeople(_ text: String) -> String {
-    guard text.hasSuffix(")"), let bracket = text.firstIndex(of: "("), bracket > text.startIndex
-    else { return text }
-    let name = text[..<bracket]
-    guard name.utf8.allSatisfy(isOfName) else { return text }
-    let argument = text[text.index(after: bracket)...].dropLast()
-    if argument.isEmpty { return String(name) }
-    guard let message = unquoted(argument) else { return text }
-    return message.isEmpty ? String(name) : "\(name): \(message)"
-  }
-
-  private static func isOfName(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."), 0x80...:
-      true
-    default: false
-    }
+    guard let shown = ExceptionRepr(text) else { return text }
+    if shown.arguments.isEmpty { return String(shown.type) }
+    guard let message = unquoted(shown.arguments) else { return text }
+    return message.isEmpty ? String(shown.type) : "\(shown.type): \(message)"
   }
 
   /// The value of a literal of Python that is one text; `nil` for anything else.

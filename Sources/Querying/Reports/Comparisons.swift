@@ -65,7 +65,7 @@ extension Reports {
 
   private static func sentence(_ row: Comparison) -> String {
     let (before, after) = (row.baselineMedian ?? 0, row.median ?? 0)
-    let change = row.change.map { "\($0 < 0 ? "" : "+")\(Units.percent($0)), " } ?? ""
+    let change = row.change.map { "\($0 > 0 ? "+" : "")\(Units.percent($0)), " } ?? ""
     return
       "\(row.measure.text): \(row.measure.text(before)) before, \(row.measure.text(after)) now "
       + "(\(change)p \(probabilityText(row.corrected)))"
@@ -160,8 +160,9 @@ extension Reports {
         let whole = run.figures.whole
         try emit([
           .text(side), .text(run.id), time(run.started), .text(run.end),
-          run.figures.makespan.map { rounded($0, 1e6) } ?? .null, rounded(whole.work, 1e6),
-          rounded(run.figures.idle, 1e6), .integer(whole.tasks), .integer(whole.failed),
+          run.figures.makespan.map { rounded($0, 1e6) } ?? .null,
+          rounded(whole.computeSeconds, 1e6), rounded(run.figures.idle, 1e6),
+          .integer(whole.tasks), .integer(whole.failed),
           .text(run.log),
         ])
       }
@@ -205,7 +206,7 @@ extension Report.Table {
         if let number = row[place].number { row[place] = .text(measure.text(number)) }
       }
       if let change, case .real(let share) = row[change] {
-        row[change] = .text((share < 0 ? "" : "+") + Units.percent(share))
+        row[change] = .text((share > 0 ? "+" : "") + Units.percent(share))
       }
       return row
     }

@@ -134,13 +134,7 @@ struct CompareCommand: ParsableCommand {
 
   /// The indexes of the compared runs.
   private func chosen(_ archive: RunArchive) throws -> [Int] {
-    if let runs = many.runs {
-      let chosen = try archive.select(runs, option: "--runs")
-      guard !chosen.isEmpty else {
-        throw Failure.run("--runs '\(runs)': selects no run; see 'tasklog runs'")
-      }
-      return chosen
-    }
+    if many.runs != nil { return try archive.selected(many) }
     var chosen: [Int] = []
     for selector in compared.isEmpty ? ["latest"] : compared {
       chosen += try archive.runs(matching: selector).filter { !chosen.contains($0) }

@@ -46,7 +46,6 @@ struct MigrateCommand: ParsableCommand {
   }
 
   private func migrate(_ path: String) throws {
-    if !dryRun { LogFile.undoInterruptedChange(path) }
     let outcome = dryRun ? try LogMigration.preview(path) : try LogMigration.migrate(path)
     let name = Printable.text(path)
     if outcome.isNothing {

@@ -147,9 +147,7 @@ struct QueryCommand: ParsableCommand {
   private func run(
     sql: String, _ parameters: [(name: String, value: SQLiteValue)], ofEachIn archive: RunArchive
   ) throws {
-    let indexes =
-      try selection.many.runs.map { try archive.select($0, option: "--runs") }
-      ?? archive.runs(matching: selection.run ?? "all")
+    let indexes = try archive.selected(selection.many, else: selection.run ?? "all")
     let takesRun = sql.contains(":run")
     let seconds = timeout ?? 60
     SQLMemory.limitProcess()

@@ -133,13 +133,8 @@ struct ReplayCommand: AsyncParsableCommand {
       _ = try plugins.chosen(log: selection.log.given[0], options, ActiveCall())
     }
     let archive = try RunArchive(selection.log)
-    let indexes =
-      try selection.run.many.runs.map { try archive.select($0, option: "--runs") }
-      ?? archive.runs(matching: selection.run.run ?? "all")
-    guard !indexes.isEmpty else {
-      throw Failure.run(
-        "--runs '\(selection.run.many.runs ?? "")': selects no run; see 'tasklog runs'")
-    }
+    let indexes = try archive.selected(
+      selection.run.many, else: selection.run.run ?? "all")
     let code = try Backtest(archive).run(indexes, backtest)
     if code != 0 { throw ExitCode(code) }
   }

@@ -27,10 +27,7 @@ struct TrendCommand: ParsableCommand {
   func run() throws {
     let wanted = try measures.map { try MeasureExpression($0, option: "trend") }
     let archive = try RunArchive(logs)
-    let runs = archive.figures(of: try archive.select(many.runs ?? "", option: "--runs"))
-    guard !runs.isEmpty else {
-      throw Failure.run("--runs '\(many.runs ?? "")': selects no run; see 'tasklog runs'")
-    }
+    let runs = archive.figures(of: try archive.selected(many))
     let figures = runs.map(\.run.figures)
     var found: [Measure] = []
     for (measure, text) in zip(wanted, measures) {

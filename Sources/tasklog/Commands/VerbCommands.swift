@@ -131,22 +131,18 @@ struct ErrorsCommand: ParsableCommand {
 
   func run() throws {
     let selection = options.options.selection
-    if let runs = selection.run.many.runs, options.scope.repeated.isEmpty,
+    if selection.run.many.runs != nil, options.scope.repeated.isEmpty,
       [nil, "groups"].contains(options.options.report.table)
     {
-      return try group(selection, runs)
+      return try group(selection)
     }
     try options.write(Reports.errors(_:_:in:))
   }
 
   /// Groups the errors of many runs.
-  private func group(_ selection: RunOptions, _ expression: String) throws {
+  private func group(_ selection: RunOptions) throws {
     let archive = try RunArchive(selection.log)
-    let indexes = try archive.select(expression, option: "--runs")
-    guard !indexes.isEmpty else {
-      throw Failure.run("--runs '\(expression)': selects no run; see 'tasklog runs'")
-    }
-    let (groups, runs) = archive.errorGroups(of: indexes)
+    let (groups, runs) = archive.errorGroups(of: try archive.selected(selection.run.many))
     try options.options.report.write(
       Reports.errorGroups(groups, runs), options: selection.log.repeated)
   }

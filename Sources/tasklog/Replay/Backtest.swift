@@ -130,7 +130,12 @@ struct Backtest {
 
     /// The last message of the process, which may follow what a plugin has written.
     private var lastWords: String? {
-      guard let text = try? TextFile.read(words, last: 1 << 16),
+      let descriptor = open(words, O_RDONLY | O_CLOEXEC)
+      guard descriptor >= 0 else { return nil }
+      defer { close(descriptor) }
+      // A plugin may have written much before it.
+      lseek(descriptor, max(0, lseek(descriptor, 0, SEEK_END) - 1 << 16), SEEK_SET)
+      guard let text = try? InputFile.text(of: descriptor, words),
         let line = text.split(whereSeparator: \.isNewline).last
       else { return nil }
       let prefix = "tasklog: "

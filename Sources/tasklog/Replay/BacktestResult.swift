@@ -1,6 +1,7 @@
 import Glibc
 import LogFormat
 import Replaying
+import Reporting
 import TaskLogPlugin
 
 /// What the replay of one run gave.
@@ -60,7 +61,7 @@ struct BacktestResult: Sendable {
 
   /// What a process for one run has written; empty if it wrote nothing.
   init(file: String) {
-    guard let text = try? TextFile.read(file), let value = try? JSONReader.value(text) else {
+    guard let text = try? InputFile.text(file), let value = try? JSONReader.value(text) else {
       return
     }
     read(value)
@@ -114,7 +115,9 @@ struct BacktestResult: Sendable {
     let value = Value.object([
       "events": .int(result.events), "reports": Self.value(of: reports), "error": error ?? .null,
     ])
-    try TextFile.write(JSONWriter.text(value), to: path)
+    let file = try OutputFile(path: path)
+    try file.write(JSONWriter.text(value))
+    try file.commit()
   }
 }
 
@@ -144,7 +147,7 @@ final class BacktestResults {
     }
     let lines: [Substring]
     do {
-      lines = try TextFile.read(path).split(separator: "\n")
+      lines = try InputFile.text(of: descriptor, path).split(separator: "\n")
     } catch {
       close(descriptor)
       throw Failure.run("--resume \(path): cannot be read")
@@ -205,43 +208,5 @@ final class BacktestResults {
     let size = lseek(descriptor, 0, SEEK_END)
     var last: UInt8 = 0
     return size > 0 && pread(descriptor, &last, 1, size - 1) == 1 && last != UInt8(ascii: "\n")
-  }
-}
-
-/// Small files.
-enum TextFile {
-  /// - Parameter last: the number of bytes to read from the end; all by default.
-  /// - Throws: `Failure`.
-  static func read(_ path: String, last: Int? = nil) throws -> String {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw Failure.run("\(path): cannot be read") }
-    defer { close(descriptor) }
-    if let last { lseek(descriptor, max(0, lseek(descriptor, 0, SEEK_END) - last), SEEK_SET) }
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = Glibc.read(descriptor, &buffer, buffer.count)
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw Failure.run("\(path): cannot be read") }
-      if count == 0 { return String(decoding: bytes, as: UTF8.self) }
-      bytes += buffer[..<count]
-    }
-  }
-
-  /// - Throws: `Failure`.
-  static func write(_ text: String, to path: String) throws {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw Failure.run("\(path): cannot be written") }
-    defer { close(descriptor) }
-    let bytes = Array(text.utf8)
-    var written = 0
-    while written < bytes.count {
-      let count = bytes[written...].withUnsafeBytes {
-        Glibc.write(descriptor, $0.baseAddress, $0.count)
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw Failure.run("\(path): cannot be written") }
-      written += count
-    }
   }
 }
