@@ -18,7 +18,8 @@ public enum LogError: Error, Sendable {
   case notMigrated(path: String, from: Int64, to: Int32, reason: String)
   case locked(path: String)
   case damaged(path: String, reason: String)
-  /// Something else is in the place of a table, index or view of a log; and so many others.
+  /// Something else is in the place of a table, index or view of a log; `others` is the number of further
+  /// such objects.
   case foreignSchema(path: String, reason: String, others: Int)
   case nothingFound(path: String)
   case cannotWrite(path: String, reason: String)
