@@ -34,6 +34,15 @@ package struct Glob: Sendable {
     text.utf8.contains { "*?[".utf8.contains($0) }
   }
 
+  /// A pattern that matches nothing but a text.
+  package static func quoted(_ text: String) -> String {
+    var quoted = ""
+    for character in text.unicodeScalars {
+      quoted += "*?[".unicodeScalars.contains(character) ? "[\(character)]" : String(character)
+    }
+    return quoted
+  }
+
   package func matches(_ name: String) -> Bool {
     var name = name
     return name.withUTF8 { matches($0) }

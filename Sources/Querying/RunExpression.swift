@@ -1,3 +1,4 @@
+import LogAnalysis
 import LogFormat
 import LogMaintenance
 
@@ -18,6 +19,7 @@ package struct RunExpressionError: Error, Sendable, CustomStringConvertible {
 ///
 /// Comparisons are joined by `and`, `or`, `not` and parentheses. Texts match by patterns with `*` and `?`.
 /// A number alone is true if it is not 0. `last N` and `first N` at the end keep the N newest or oldest.
+/// An expression with `job`, `client` or `span` selects these instead of whole runs.
 package struct RunExpression: Sendable {
   enum Comparison: String, CaseIterable {
     // The longer ones first.
@@ -34,9 +36,9 @@ package struct RunExpression: Sendable {
     case all([Condition])
     case any([Condition])
     case not(Condition)
-    case test(@Sendable (RunEntry) -> Bool)
+    case test(@Sendable (RunItem) -> Bool)
 
-    func holds(_ run: RunEntry) -> Bool {
+    func holds(_ run: RunItem) -> Bool {
       switch self {
       case .all(let conditions): conditions.allSatisfy { $0.holds(run) }
       case .any(let conditions): conditions.contains { $0.holds(run) }
@@ -49,47 +51,83 @@ package struct RunExpression: Sendable {
   private let condition: Condition
   private let first: Int?
   private let last: Int?
+  /// What it selects; `nil` for runs.
+  package let kind: Job.Kind?
 
   /// - Parameter now: nanoseconds since 1970 UTC, for times such as `-7d`.
   /// - Throws: `RunExpressionError`.
   package init(_ text: String, now: Int64) throws(RunExpressionError) {
     var parser = RunExpressionParser(text, now: now)
     (condition, first, last) = try parser.parse()
+    kind = parser.kind
   }
 
-  /// Whether a run matches, regardless of `first` and `last`.
-  package func matches(_ run: RunEntry) -> Bool { condition.holds(run) }
+  /// Whether a run or a job matches, regardless of `first` and `last`.
+  package func matches(_ item: RunItem) -> Bool { condition.holds(item) }
 
-  /// The indexes of the selected runs.
+  /// The selected runs or jobs, the oldest first.
   ///
-  /// - Parameter runs: the oldest first.
-  package func select(_ runs: [RunEntry]) -> [Int] {
-    let matching = runs.indices.filter { matches(runs[$0]) }
+  /// - Parameters:
+  ///   - runs: the oldest first, with their jobs if there is a `kind`.
+  ///   - isExcluded: what is left out before `first` and `last` count.
+  package func select(
+    _ runs: [RunEntry], excluding isExcluded: (Archive.Item) -> Bool = { _ in false }
+  ) -> [Archive.Item] {
+    var matching: [Archive.Item] = []
+    for (index, run) in runs.enumerated() {
+      guard let kind else {
+        let item = Archive.Item(index: index)
+        if !isExcluded(item), matches(RunItem(run)) { matching.append(item) }
+        continue
+      }
+      for job in run.jobs where job.kind == kind {
+        let item = Archive.Item(index: index, job: job)
+        if !isExcluded(item), matches(RunItem(run, job)) { matching.append(item) }
+      }
+    }
+    if kind != nil {
+      matching.sort {
+        ($0.job?.started ?? 0, $0.index, $0.job?.name ?? "")
+          < ($1.job?.started ?? 0, $1.index, $1.job?.name ?? "")
+      }
+    }
     if let first { return Array(matching.prefix(first)) }
     if let last { return Array(matching.suffix(last)) }
     return matching
+  }
+
+  /// Selects runs; those that have the selected jobs, if it selects jobs.
+  package var choice: RunChoice {
+    RunChoice(needsJobs: kind != nil) { runs in
+      var chosen: [Int: RunChoice.Chosen] = [:]
+      for item in select(runs) {
+        chosen[item.index, default: .init(index: item.index)].jobs += item.job.map { [$0] } ?? []
+      }
+      return chosen.values.sorted { $0.index < $1.index }
+    }
   }
 }
 
 /// What a run can be selected by.
 enum RunField {
-  case text(@Sendable (RunEntry) -> [String])
-  case number(@Sendable (RunEntry) -> Double?)
+  case text(@Sendable (RunItem) -> [String])
+  case number(@Sendable (RunItem) -> Double?)
   /// Nanoseconds since 1970 UTC.
-  case time(@Sendable (RunEntry) -> Int64?)
+  case time(@Sendable (RunItem) -> Int64?)
   /// Seconds.
-  case duration(@Sendable (RunEntry) -> Double?)
+  case duration(@Sendable (RunItem) -> Double?)
 
   static let names = [
     "id", "engine", "end", "started", "ended", "duration", "user", "host", "place", "git", "prefix",
-    "label.NAME", "events", "tasks", "failed", "workers", "missing", "incomplete",
+    "label.NAME", "job", "client", "span", "events", "tasks", "failed", "workers", "missing",
+    "incomplete",
   ]
 
   init?(_ name: String) {
     func text(_ value: @escaping @Sendable (RunEntry) -> String?) -> RunField {
-      .text { value($0).map { [$0] } ?? [] }
+      .text { value($0.run).map { [$0] } ?? [] }
     }
-    func count(_ value: @escaping @Sendable (RunEntry) -> Int64) -> RunField {
+    func count(_ value: @escaping @Sendable (RunItem) -> Int64) -> RunField {
       .number { Double(value($0)) }
     }
     if name.hasPrefix("label."), name.utf8.count > 6 {
@@ -104,18 +142,20 @@ enum RunField {
     case "user": self = text { $0.user }
     case "host": self = text { $0.host }
     case "git": self = text { $0.gitRevision }
-    case "place": self = .text { $0.places }
-    case "prefix": self = .text { $0.prefixes }
+    case "place": self = .text { $0.run.places }
+    case "prefix": self = .text { $0.run.prefixes }
     case "started": self = .time { $0.started }
-    case "ended": self = .time { $0.apparentEnd == .running ? nil : $0.ended }
+    case "ended": self = .time { $0.ended }
     case "duration": self = .duration { $0.duration }
-    case "events": self = count { $0.events }
+    case "events": self = count { $0.run.events }
     case "tasks": self = count { $0.tasks }
     case "failed": self = count { $0.failed }
-    case "workers": self = count { $0.workers }
-    case "missing": self = count { $0.missing }
-    case "incomplete": self = count { $0.incomplete }
-    default: return nil
+    case "workers": self = count { $0.run.workers }
+    case "missing": self = count { $0.run.missing }
+    case "incomplete": self = count { $0.run.incomplete }
+    default:
+      guard let kind = Job.Kind(rawValue: name) else { return nil }
+      self = .text { $0.job?.kind == kind ? [$0.job?.name ?? ""] : [] }
     }
   }
 }

@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import LogFormat
 import LogMaintenance
 
@@ -21,6 +22,8 @@ struct RunExpressionParser {
   private let now: Int64
   private var rest: Substring
   private var depth = 0
+  /// The kind of job that was named.
+  private(set) var kind: Job.Kind?
 
   init(_ text: String, now: Int64) {
     (self.text, self.now, rest) = (text, now, text[...])
@@ -86,11 +89,17 @@ struct RunExpressionParser {
   // MARK: - Comparisons
 
   private mutating func test(_ name: String) throws(RunExpressionError) -> RunExpression.Condition {
-    if let end = RunEnd(rawValue: name) { return .test { $0.apparentEnd == end } }
+    if let end = RunEnd(rawValue: name) { return .test { $0.run.apparentEnd == end } }
     guard let field = RunField(name) else {
       throw error(
         "'\(name)' is nothing that is known of a run; expected died, closed, running, or one of "
           + RunField.names.joined(separator: ", "))
+    }
+    if let named = Job.Kind(rawValue: name) {
+      guard kind == nil || kind == named else {
+        throw error("selects either jobs, clients or spans, not several of them")
+      }
+      kind = named
     }
     guard case .comparison(let comparison)? = try peek() else { return Self.isThere(field) }
     _ = try next()
@@ -139,7 +148,7 @@ struct RunExpressionParser {
 
   /// Texts are equal to one of a pattern; they are ordered as numbers, if both are.
   private func compare(
-    _ name: String, _ get: @escaping @Sendable (RunEntry) -> [String],
+    _ name: String, _ get: @escaping @Sendable (RunItem) -> [String],
     _ comparison: RunExpression.Comparison, _ value: String
   ) throws(RunExpressionError) -> RunExpression.Condition {
     switch comparison {

@@ -68,21 +68,49 @@ struct LogsOptions: ParsableArguments {
   /// What a further command needs to read the same logs; each option after a space.
   var repeated: String { log.map { " --log \(ShellWord.quoted($0))" }.joined() }
 
-  /// The paths of all named logs, with templates, folders and patterns expanded.
+  /// The paths of all named logs, each once, with templates, folders and patterns expanded.
   ///
   /// - Throws: see `ArchiveFiles.logs`.
-  func allPaths() throws -> [String] { try given.flatMap(ArchiveFiles.logs) }
+  func allPaths() throws -> [String] { try Self.paths(given) }
+
+  /// - Throws: see `ArchiveFiles.logs`.
+  static func paths(_ names: [String]) throws -> [String] {
+    var seen: Set<String> = []
+    return try names.flatMap(ArchiveFiles.logs).filter { seen.insert($0).inserted }
+  }
+
+  /// Does something with each log. Of several logs, one for which that fails is reported, and does not
+  /// stop the others; the command ends with 1 then.
+  ///
+  /// - Throws: see `ArchiveFiles.logs`; what the body throws for a single log.
+  static func forEach(_ names: [String], _ body: (_ path: String) throws -> Void) throws {
+    let paths = try paths(names)
+    if paths.count == 1 { return try body(paths[0]) }
+    for path in paths {
+      do { try body(path) } catch { Console.omit("\(error)") }
+    }
+  }
+
+  /// What a command says that cannot read a job alone.
+  static let readsWholeRuns = "--runs selects jobs, and this command reads all of their runs"
 
   /// Opens the logs for reading; see `LogSet.resolve`.
   ///
+  /// - Parameter takesJobs: whether the command reads only the selected jobs of a run, if `choose` selects
+  ///   jobs; else a warning says that it does not.
   /// - Throws: `LogError`, `LogSetError`.
   func resolve(
-    run selector: String, choosing choose: (([RunEntry]) -> [Int])? = nil, _ mode: LogSet.Mode,
-    follows: Bool = false, restoresOrder: Bool = true, isRecovering: Bool = true
+    run selector: String, choosing choose: RunChoice? = nil, _ mode: LogSet.Mode,
+    follows: Bool = false, restoresOrder: Bool = true, isRecovering: Bool = true,
+    takesJobs: Bool = false
   ) throws -> LogSet {
-    try LogSet.resolve(
+    let logs = try LogSet.resolve(
       given, runs: selector, choosing: choose, mode: mode, follows: follows,
       restoresOrder: restoresOrder, environment: .command(isRecovering: isRecovering))
+    if !takesJobs, !logs.jobs.isEmpty {
+      Console.warn(Self.readsWholeRuns)
+    }
+    return logs
   }
 }
 
@@ -125,7 +153,7 @@ struct RunOption: ParsableArguments {
   }
 
   /// Selects runs by their properties; `nil` if `selector` does.
-  func choice() throws -> (([RunEntry]) -> [Int])? { try many.choice() }
+  func choice() throws -> RunChoice? { try many.choice() }
 }
 
 /// The option that selects runs by their properties.
@@ -137,10 +165,8 @@ struct RunsOption: ParsableArguments {
   var runs: String?
 
   /// - Throws: `RunExpressionError`.
-  func choice() throws -> (([RunEntry]) -> [Int])? {
-    guard let runs else { return nil }
-    let expression = try RunExpression(runs, now: Clock.now())
-    return { expression.select($0) }
+  func choice() throws -> RunChoice? {
+    try runs.map { try RunExpression($0, now: Clock.now()).choice }
   }
 
   var repeated: String { runs.map { " --runs \(ShellWord.quoted($0))" } ?? "" }
@@ -162,11 +188,11 @@ struct RunOptions: ParsableArguments {
   ///
   /// - Throws: `LogError`, `LogSetError`, `RunExpressionError`.
   func resolve(
-    _ mode: LogSet.Mode, follows: Bool = false, restoresOrder: Bool = true
+    _ mode: LogSet.Mode, follows: Bool = false, restoresOrder: Bool = true, takesJobs: Bool = false
   ) throws -> LogSet {
     try log.resolve(
       run: run.selector, choosing: run.choice(), mode, follows: follows,
-      restoresOrder: restoresOrder)
+      restoresOrder: restoresOrder, takesJobs: takesJobs)
   }
 }
 

@@ -6,8 +6,9 @@ import Querying
 
 /// The runs of the named logs, for commands that compare many.
 struct RunArchive {
-  private let archive: Archive
+  private var archive: Archive
   private let names: [String]
+  private var knowsJobs = false
   private let environment = LogSet.Environment.command()
 
   /// - Throws: `LogError`; what cannot be read is reported.
@@ -18,32 +19,60 @@ struct RunArchive {
     guard !archive.runs.isEmpty else { throw LogSetError.noRuns(names: names, isSelected: false) }
   }
 
-  /// The indexes of the runs of which an expression is true.
+  /// The runs or jobs of which an expression is true, the oldest first.
   ///
-  /// - Parameter excluded: runs that are left out before `last` and `first` count.
+  /// - Parameter excluded: what is left out before `last` and `first` count.
   /// - Throws: `RunExpressionError`.
-  func select(
-    _ expression: String, option: String, excluding excluded: Set<Int> = []
-  ) throws -> [Int] {
-    var parsed: RunExpression
+  mutating func select(
+    _ expression: String, option: String, excluding excluded: [Archive.Item] = []
+  ) throws -> [Archive.Item] {
+    let parsed = try Self.expression(expression, option)
+    if parsed.kind != nil, !knowsJobs {
+      archive.findJobs(environment: environment)
+      knowsJobs = true
+    }
+    return parsed.select(archive.runs.map(\.entry)) { item in
+      excluded.contains { $0.isSame(as: item) }
+    }
+  }
+
+  /// What an expression selects; `nil` for runs.
+  ///
+  /// - Throws: `RunExpressionError`.
+  static func kind(of expression: String, option: String) throws -> Job.Kind? {
+    try self.expression(expression, option).kind
+  }
+
+  private static func expression(_ text: String, _ option: String) throws -> RunExpression {
     do {
-      parsed = try RunExpression(expression, now: Clock.now())
+      return try RunExpression(text, now: Clock.now())
     } catch var error {
       error.option = option
       throw error
     }
-    let candidates = archive.runs.indices.filter { !excluded.contains($0) }
-    return parsed.select(candidates.map { archive.runs[$0].entry }).map { candidates[$0] }
   }
 
-  /// The indexes of the runs that `--runs` selects; without it, those that a selector as for `--run` does.
+  /// The runs or jobs that `--runs` selects; without it, the runs that a selector as for `--run` does.
   ///
   /// - Throws: `RunExpressionError`, `LogError`; `LogSetError.noRuns` if there are none.
-  func selected(_ option: RunsOption, else selector: String = "all") throws -> [Int] {
-    let indexes =
-      try option.runs.map { try select($0, option: "--runs") } ?? runs(matching: selector)
-    guard !indexes.isEmpty else { throw LogSetError.noRuns(names: names, isSelected: true) }
-    return indexes
+  mutating func selected(
+    _ option: RunsOption, else selector: String = "all"
+  ) throws -> [Archive.Item] {
+    let items =
+      try option.runs.map { try select($0, option: "--runs") }
+      ?? runs(matching: selector).map { Archive.Item(index: $0) }
+    guard !items.isEmpty else { throw LogSetError.noRuns(names: names, isSelected: true) }
+    return items
+  }
+
+  /// The indexes of the runs that are selected as for `selected`, for commands that read whole runs.
+  ///
+  /// - Throws: as `selected`.
+  mutating func selectedRuns(_ option: RunsOption, else selector: String = "all") throws -> [Int] {
+    let items = try selected(option, else: selector)
+    if items.contains(where: { $0.job != nil }) { Console.warn(LogsOptions.readsWholeRuns) }
+    var seen: Set<Int> = []
+    return items.map(\.index).filter { seen.insert($0).inserted }
   }
 
   /// The indexes of the runs that a selector as for `--run` selects.
@@ -78,23 +107,24 @@ struct RunArchive {
     }
   }
 
-  /// The runs with their figures, in the order of the indexes; what cannot be read is reported and left out.
-  func figures(of indexes: [Int]) -> [(index: Int, run: ComparedRun)] {
-    var bar = ProgressBar(total: Int64(indexes.count), noun: "runs")
-    let (figures, unreadable) = archive.figures(indexes, environment: environment) {
+  /// The runs or jobs with their figures, in their order; what cannot be read is reported and left out.
+  func figures(of items: [Archive.Item]) -> [(item: Archive.Item, run: ComparedRun)] {
+    var bar = ProgressBar(total: Int64(items.count), noun: "runs")
+    let (figures, unreadable) = archive.figures(items, environment: environment) {
       bar.show(Int64($0))
     }
     bar.finish()
     for log in unreadable { environment.omit(log) }
-    let found = zip(indexes, figures).compactMap { index, figures in
-      figures.map { (index, ComparedRun(archive.runs[index], $0)) }
+    let found = zip(items, figures).compactMap { item, figures in
+      figures.map { (item, ComparedRun(archive.runs[item.index], item.job, $0)) }
     }
-    warn(of: found.map(\.0))
+    warn(of: found.map(\.0.index))
     return found
   }
 
   /// Warns of runs whose figures are not those of a whole run.
-  private func warn(of indexes: [Int]) {
+  private func warn(of found: [Int]) {
+    let indexes = Set(found).sorted()
     let unended = indexes.filter { archive.runs[$0].entry.apparentEnd != .closed }
     for index in unended.prefix(3) {
       let run = archive.runs[index].entry
@@ -113,24 +143,29 @@ struct RunArchive {
     }
   }
 
-  /// The errors of runs by exception and function; what cannot be read is reported and left out.
-  func errorGroups(of indexes: [Int]) -> (ErrorGroups, runs: [(number: Int64, id: String)]) {
-    var found: [[ErrorCause]?] = Array(repeating: nil, count: indexes.count)
-    archive.read(indexes, environment: environment) {
-      try $0.failures(of: $1).causes()
+  /// The errors of runs or jobs by exception and function, and their runs; what cannot be read is reported
+  /// and left out.
+  func errorGroups(
+    of items: [Archive.Item]
+  ) -> (ErrorGroups, runs: [(number: Int64, id: String)]) {
+    var found: [[ErrorCause]?] = Array(repeating: nil, count: items.count)
+    archive.read(items.map(\.index), environment: environment) { place, reader, run in
+      let scope = try items[place].job.flatMap { try reader.scope(of: run, $0.scope) }
+      return try reader.failures(of: run, in: scope).causes()
     } take: {
       place, result in
       switch result {
       case .success(let causes): found[place] = causes
       case .failure(let error):
         environment.omit(
-          Archive.Unreadable(path: archive.runs[indexes[place]].paths[0], reason: "\(error)"))
+          Archive.Unreadable(
+            path: archive.runs[items[place].index].paths[0], reason: "\(error)"))
       }
     }
     var groups = ErrorGroups()
     for (place, causes) in found.enumerated() {
       for cause in causes ?? [] { groups.add(cause, run: place) }
     }
-    return (groups, indexes.map { (Int64($0 + 1), archive.runs[$0].entry.id) })
+    return (groups, items.map { (Int64($0.index + 1), archive.runs[$0.index].entry.id) })
   }
 }

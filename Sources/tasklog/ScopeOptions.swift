@@ -98,15 +98,23 @@ struct ScopedRuns {
   /// Whether there is nothing to show.
   private(set) var isEmpty = false
 
-  /// - Parameter log: the name of the log, if there are several.
-  /// - Throws: `LogError`; `ScopeError` if no run can answer the filter.
+  /// - Parameters:
+  ///   - jobs: those to which runs are restricted, too, by the ID of the run; all of one kind.
+  ///   - log: the name of the log, if there are several.
+  /// - Throws: `LogError`; `ScopeError` if no run can answer the filter; `Failure` if both select jobs.
   init(
-    _ reader: LogReader, _ runs: [RunInfo], _ filter: ScopeFilter, of log: String? = nil
+    _ reader: LogReader, _ runs: [RunInfo], _ filter: ScopeFilter, jobs: [String: [Job]] = [:],
+    of log: String? = nil
   ) throws {
-    guard !filter.isEmpty else { return }
+    guard !filter.isEmpty || !jobs.isEmpty else { return }
+    if let kind = jobs.values.first?.first?.kind, filter.selects(kind) {
+      throw Failure.usage("--\(kind) cannot be combined with a \(kind) in --runs")
+    }
     let location = log.map { "\($0): " } ?? ""
     var errors: [ScopeError] = []
     for run in runs {
+      var filter = filter
+      for job in jobs[run.id] ?? [] { filter.add(job) }
       do {
         guard let scope = try reader.scope(of: run, filter) else { continue }
         scopes[run] = scope

@@ -136,7 +136,7 @@ import Testing
     let rows = try folder.tasklog(["trend", "tasks(prefix=*)", "failed", "--format", "csv"]).lines
     let short = rows.map { line in
       let fields = line.split(separator: ",", omittingEmptySubsequences: false)
-      return [fields[0], fields[3], fields[5], fields[6]].joined(separator: " ")
+      return [fields[0], fields[4], fields[6], fields[7]].joined(separator: " ")
     }
     #expect(short.contains("1 tasks count 2") && short.contains("4 tasks count 5"))
     #expect(Array(short.suffix(4)) == ["1 failed  0", "2 failed  0", "3 failed  0", "4 failed  1"])

@@ -104,6 +104,11 @@ import Testing
     let run = try await RotatedRun.copy()
     try run.folder.makeFolder("scratch")
     let environment = ["TMPDIR": run.folder("scratch"), "TASKLOG_LOG": "logs/{run}.db"]
+    // Nothing is kept for later commands of a file that has just changed.
+    for file in run.files {
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSinceNow: 3600)], ofItemAtPath: file.path)
+    }
     try run.folder.write(
       "Trap.swift",
       """
@@ -137,7 +142,8 @@ import Testing
   @Test func `a disk too small for the merged log is reported with what to do`() async throws {
     let run = try await RotatedRun.shared
     let result = try run.run(
-      ["summary", "--log", "logs/{run}.db"], environment: ["TMPDIR": "/proc"])
+      ["summary", "--log", "logs/{run}.db"],
+      environment: ["TMPDIR": "/proc", "XDG_CACHE_HOME": "/dev/null"])
     #expect(result.code == 1)
     #expect(result.errors.contains("logs/{run}.db: cannot merge its files ("))
     #expect(result.errors.contains("set TMPDIR to another folder"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -144,6 +145,88 @@ def test_a_job_that_is_not_there_is_named(
 def test_the_reading_api_lists_jobs(log: tuple[Path, dict[str, str], Counter[str]]) -> None:
     rows = package.open(log[0]).run().jobs()
     assert {row.name for row in rows if row.kind == "job"} == {"etl", "train", "inner"}
+
+
+def work(x: int) -> int:
+    time.sleep(0.002)
+    return x
+
+
+def fail(x: int) -> int:
+    raise ValueError(f"bad {x}")
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run with the jobs etl-0 to etl-4, of 2 to 6 tasks; one of the last one's fails."""
+    path = tmp_path_factory.mktemp("many") / "run.db"
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        client.register_plugin(package.Recorder(path))
+        client.submit(work, 0).result()
+        for number in range(5):
+            with package.job(f"etl-{number}"):
+                futures = client.map(work, range(number + 2), pure=False)
+                if number == 4:
+                    futures.append(client.submit(fail, 1))
+                client.gather(futures, errors="skip")
+    return path
+
+
+def test_jobs_are_compared_as_runs_are(jobs: Path, tasklog: Callable[..., str]) -> None:
+    def table(name: str, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
+        text = tasklog(jobs, "compare", "--table", name, "--format", "jsonl", *arguments, code=code)
+        return rows_of(text)
+
+    baseline = ["--baseline", "job=etl-*"]
+    # The newest of them is compared with the others.
+    sides = [(row["side"], row["job"]) for row in table("runs", *baseline)]
+    assert sides == [("baseline", f"etl-{n}") for n in range(4)] + [("compared", "etl-4")]
+    measures = {
+        row["measure"]: row for row in table("measures", *baseline) if row["prefix"] is None
+    }
+    tasks = measures["tasks"]
+    assert (tasks["baseline_min"], tasks["baseline_max"], tasks["value"]) == (2, 5, 7)
+    assert measures["failed"]["value"] == 1 and measures["makespan"]["value"] > 0
+    # Threads that were idle are not those of a job.
+    assert measures["idle"]["value"] is None and measures["idle"]["baseline"] is None
+    chosen = ["--runs", "job=etl-[12]", "--baseline", "job=etl-* and tasks>4 last 1"]
+    sides = [(row["side"], row["job"]) for row in table("runs", *chosen)]
+    assert sides == [("baseline", "etl-4"), ("compared", "etl-1"), ("compared", "etl-2")]
+    table("limits", *baseline, "--fail-if", "failed > 0", code=2)
+    # All of the run is another thing than a job of it.
+    for arguments in (["--runs", "closed", *baseline], ["latest", *baseline]):
+        assert tasklog(jobs, "compare", *arguments, code=64).count("\n") == 1
+
+
+def test_jobs_are_selected_as_runs_are(jobs: Path, tasklog: Callable[..., str]) -> None:
+    def rows(*arguments: str) -> list[dict[str, Any]]:
+        return rows_of(tasklog(jobs, *arguments, "--format", "jsonl"))
+
+    trend = rows("trend", "tasks", "--runs", "job=etl-* last 3")
+    assert [(row["job"], row["value"]) for row in trend] == [
+        ("etl-2", 4),
+        ("etl-3", 5),
+        ("etl-4", 7),
+    ]
+    groups = rows("errors", "--runs", "job")
+    assert [(row["type"], row["runs"], row["tasks"]) for row in groups] == [("ValueError", 1, 1)]
+    assert rows("errors", "--runs", "job=etl-3") == []
+    prefixes = rows("summary", "--runs", "job=etl-3 or job=etl-1", "--table", "prefixes")
+    assert [(row["prefix"], row["tasks"]) for row in prefixes] == [("work", 8)]
+    slowest = rows("slowest", "--runs", "job last 1", "--action", "compute", "-n", "100")
+    assert len(slowest) == 7
+    assert len(rows("runs", "--runs", "job=etl-3")) == 1
+    part = rows_of(tasklog(jobs, "export", "--to", "jsonl", "--runs", "job=etl-0"))
+    assert 0 < len(part) < len(rows_of(tasklog(jobs, "export", "--to", "jsonl")))
+    warned = tasklog(jobs, "query", "--count", "--runs", "job=etl-3")
+    assert "--runs selects jobs, and this command reads all of their runs" in warned
+    assert tasklog(jobs, "summary", "--runs", "job=none", code=1).count("\n") == 1
+    assert "cannot be combined" in tasklog(
+        jobs, "summary", "--runs", "job=etl-3", "--job", "etl-1", code=64
+    )
 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, 7])

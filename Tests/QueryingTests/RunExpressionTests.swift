@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import LogMaintenance
 import TaskLogPlugin
 import Testing
@@ -26,7 +27,7 @@ import Testing
   }
 
   private static func matches(_ text: String, _ entry: RunEntry) throws -> Bool {
-    try RunExpression(text, now: now).matches(entry)
+    try RunExpression(text, now: now).matches(RunItem(entry))
   }
 
   @Test(arguments: [
@@ -69,12 +70,49 @@ import Testing
       try Self.entry { $0["tasks"] = "\(number)" }
     }
     func select(_ text: String) throws -> [Int] {
-      try RunExpression(text, now: Self.now).select(runs)
+      try RunExpression(text, now: Self.now).select(runs).map(\.index)
     }
     #expect(try select("tasks>1 last 2") == [3, 4])
     #expect(try select("tasks>1 first 1") == [2])
     #expect(try select("last 1") == [4])
     #expect(try select("tasks>9 last 3") == [])
+  }
+
+  @Test func `an expression that names jobs selects them instead of runs`() throws {
+    var runs = try [Self.entry(), Self.entry { $0["user"] = #""eve""# }, Self.entry()]
+    func job(_ kind: Job.Kind, _ name: String, from start: Int64, to stop: Int64) -> Job {
+      var job = Job(kind: kind, name: name)
+      (job.started, job.stopped, job.tasks) = (start, stop, stop - start)
+      return job
+    }
+    runs[0].jobs = [
+      job(.job, "etl-1", from: 10, to: 20), job(.client, "ann", from: 0, to: 50),
+      job(.job, "etl-3", from: 30, to: 45),
+    ]
+    runs[1].jobs = [job(.job, "etl-2", from: 20, to: 22), job(.job, "other", from: 1, to: 2)]
+    func select(_ text: String) throws -> [String] {
+      try RunExpression(text, now: Self.now).select(runs).map {
+        "\($0.index) \($0.job?.name ?? "-")"
+      }
+    }
+    // By the time at which they started, whatever their run.
+    #expect(try select("job=etl-*") == ["0 etl-1", "1 etl-2", "0 etl-3"])
+    #expect(try select("job=etl-* last 2") == ["1 etl-2", "0 etl-3"])
+    // Tasks and times are those of the job, all else of its run.
+    #expect(try select("job and tasks>9") == ["0 etl-1", "0 etl-3"])
+    #expect(try select("job=etl-* and user=ann") == ["0 etl-1", "0 etl-3"])
+    #expect(try select("not job=etl-*") == ["1 other"])
+    #expect(try select("client") == ["0 ann"])
+    #expect(try select("span") == [])
+    #expect(try select("user=ann") == ["0 -", "2 -"])
+    let expression = try RunExpression("job=etl-* first 2", now: Self.now)
+    #expect(expression.kind == .job && expression.choice.needsJobs)
+    let chosen = expression.choice.select(runs)
+    #expect(chosen.map(\.index) == [0, 1])
+    #expect(chosen.map { $0.jobs.map(\.name) } == [["etl-1"], ["etl-2"]])
+    #expect(Job.list(.list(runs[0].jobs.map(\.value))) == runs[0].jobs)
+    let later = try RunExpression("job last 1", now: Self.now).select(runs) { $0.index == 0 }
+    #expect(later.map(\.job?.name) == ["etl-2"])
   }
 
   @Test(arguments: [
@@ -89,6 +127,7 @@ import Testing
     ("user=", "expected a value after 'user='"), ("user='a", "a quote has no end"),
     ("last", "expected a number after 'last'"), ("last 0", "expected a number after 'last'"),
     ("=", "unexpected '='"), ("!closed", "unexpected '!'"),
+    ("job=a or client=b", "selects either jobs, clients or spans, not several of them"),
     (String(repeating: "(", count: 5000), "nested too deeply"),
     (String(repeating: "not ", count: 5000) + "closed", "nested too deeply"),
   ])

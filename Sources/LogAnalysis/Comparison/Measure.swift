@@ -40,7 +40,9 @@ package struct Measure: Sendable, Hashable {
     case .makespan: return run.makespan
     case .idle: return run.idle
     case .missing: return Double(run.missing)
-    case .time: return run.classes[timeClass ?? ""] ?? 0
+    case .time:
+      let isIdle = RunFigures.comparedClasses.contains { $0.name == timeClass && !$0.isBusy }
+      return run.isOfJob && isIdle ? nil : run.classes[timeClass ?? ""] ?? 0
     case .work: return part.computeSeconds
     case .tasks: return Double(part.tasks)
     case .failed: return Double(part.failed)

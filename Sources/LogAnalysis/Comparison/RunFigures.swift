@@ -2,7 +2,7 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// The figures of one run that runs are compared by.
+/// The figures of one run, or of a job in it, that they are compared by.
 package struct RunFigures: Sendable, Equatable {
   /// The seconds from the first event of a task at the scheduler until the last task was done or had
   /// failed; `nil` if none did.
@@ -15,9 +15,13 @@ package struct RunFigures: Sendable, Equatable {
   /// By prefix, whose name they do not repeat.
   package var prefixes: [String: RunSummary.Prefix] = [:]
 
-  /// Thread-seconds in which no task was worked on.
-  package var idle: Double {
-    Self.comparedClasses.reduce(0) { $1.isBusy ? $0 : $0 + (classes[$1.name] ?? 0) }
+  /// Whether they are those of a job, for which no time of idle threads is counted.
+  package var isOfJob = false
+
+  /// Thread-seconds in which no task was worked on; `nil` for a job.
+  package var idle: Double? {
+    guard !isOfJob else { return nil }
+    return Self.comparedClasses.reduce(0) { $1.isBusy ? $0 : $0 + (classes[$1.name] ?? 0) }
   }
 
   /// The sum over all prefixes.
@@ -43,13 +47,17 @@ package struct RunFigures: Sendable, Equatable {
 }
 
 extension LogReader {
-  /// The figures of a run, from two passes over its events.
+  /// The figures of a run or of a job in it, from two passes over its events.
   ///
   /// - Parameter summary: that of the run, if it is known already.
-  /// - Throws: `LogError`.
-  package func figures(of run: RunInfo, _ summary: RunSummary? = nil) throws -> RunFigures {
-    let summary = try summary ?? self.summary(of: run)
+  /// - Throws: `LogError`, `ScopeError`.
+  package func figures(
+    of run: RunInfo, _ summary: RunSummary? = nil, job: Job? = nil
+  ) throws -> RunFigures {
+    let scope = try job.flatMap { try self.scope(of: run, $0.scope) }
+    let summary = try summary ?? self.summary(of: run, in: scope)
     var figures = RunFigures()
+    figures.isOfJob = job != nil
     figures.makespan = summary.makespan.map { Double($0) / 1e9 }
     figures.missing = try totals(of: run).missing
     for var prefix in summary.prefixes {
@@ -57,7 +65,9 @@ extension LogReader {
       prefix.name = nil
       figures.prefixes[name] = prefix
     }
-    let split = try threadTime(of: run, intervals: 1, splitsComputing: false).split
+    let split = try threadTime(
+      of: run, in: scope, intervals: 1, splitsComputing: false
+    ).split
     for kind in RunFigures.comparedClasses where split[kind] > 0 {
       figures.classes[kind.name] = Double(split[kind]) / 1e9
     }
@@ -72,7 +82,8 @@ extension RunFigures {
       .dict(values.map { Value.Entry(.string($0), $1) })
     }
     return .object([
-      "makespan": makespan.map { .double($0) } ?? .null, "missing": .int(missing),
+      "job": .bool(isOfJob), "makespan": makespan.map { .double($0) } ?? .null,
+      "missing": .int(missing),
       "classes": named(classes.mapValues { .double($0) }),
       "prefixes": named(
         prefixes.mapValues { prefix in
@@ -92,6 +103,7 @@ extension RunFigures {
       case .dict(let prefixes)? = value["prefixes"]
     else { return nil }
     makespan = value["makespan"]?.number
+    isOfJob = value["job"]?.bool ?? false
     self.missing = missing
     for entry in classes {
       if let name = entry.key.string { self.classes[name] = entry.value.number }

@@ -3,7 +3,7 @@ import LogFormat
 import TaskLogPlugin
 
 /// What belongs together in a run: a named job, what a client submitted, or a span of Dask.
-package struct Job: Sendable {
+package struct Job: Sendable, Equatable {
   package enum Kind: String, CaseIterable, Sendable {
     case job, client, span
   }
@@ -22,6 +22,68 @@ package struct Job: Sendable {
   /// result's release, in nanoseconds since 1970 UTC; `nil` without a transition.
   package var started: Int64?
   package var stopped: Int64?
+
+  package init(kind: Kind, name: String, clients: [String] = []) {
+    (self.kind, self.name, self.clients) = (kind, name, clients)
+  }
+}
+
+/// As JSON, for a catalogue.
+extension Job {
+  package var value: Value {
+    .list([
+      .string(kind.rawValue), .string(name), .list(clients.map { .string($0) }), .int(tasks),
+      .int(failed), .int(unfinished), .double(computeSeconds), started.map { .int($0) } ?? .null,
+      stopped.map { .int($0) } ?? .null,
+    ])
+  }
+
+  /// `nil` if the value is none of a job.
+  package init?(_ value: Value) {
+    guard case .list(let row) = value, row.count == 9,
+      let kind = row[0].string.flatMap(Kind.init(rawValue:)), let name = row[1].string,
+      case .list(let clients) = row[2], let tasks = row[3].int, let failed = row[4].int,
+      let unfinished = row[5].int, let seconds = row[6].number
+    else { return nil }
+    (self.kind, self.name, self.clients) = (kind, name, clients.compactMap(\.string))
+    (self.tasks, self.failed, self.unfinished) = (tasks, failed, unfinished)
+    (computeSeconds, started, stopped) = (seconds, row[7].int, row[8].int)
+  }
+
+  /// `nil` if the value is no list of jobs.
+  package static func list(_ value: Value) -> [Job]? {
+    guard case .list(let values) = value else { return nil }
+    let jobs = values.compactMap { Job($0) }
+    return jobs.count == values.count ? jobs : nil
+  }
+
+  /// Selects its tasks.
+  package var scope: ScopeFilter {
+    var filter = ScopeFilter()
+    filter.add(self)
+    return filter
+  }
+}
+
+extension ScopeFilter {
+  /// Whether it selects the tasks of jobs of a kind.
+  package func selects(_ kind: Job.Kind) -> Bool {
+    switch kind {
+    case .job: !jobs.isEmpty
+    case .client: !clients.isEmpty
+    case .span: !spans.isEmpty
+    }
+  }
+
+  /// Adds the tasks of a job to those that are selected.
+  package mutating func add(_ job: Job) {
+    let name = Glob.quoted(job.name)
+    switch job.kind {
+    case .job: jobs.append(name)
+    case .client: clients.append(name)
+    case .span: spans.append(name)
+    }
+  }
 }
 
 extension LogReader {

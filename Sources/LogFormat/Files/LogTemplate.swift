@@ -63,6 +63,24 @@ package enum LogTemplate {
     return files.isEmpty ? [path] : files
   }
 
+  /// The template that gives a file its name; `nil` if the ID of a run is not in the name.
+  package static func of(_ path: String) -> String? {
+    let name = path.lastPathComponent
+    var start = name.startIndex
+    while let end = name.index(start, offsetBy: 36, limitedBy: name.endIndex) {
+      if isRun(name[start..<end]) {
+        var tail = name[end...]
+        // The number of a segment.
+        let digits = tail.dropFirst().prefix { $0.isASCII && $0.isNumber }
+        if tail.first == ".", !digits.isEmpty { tail = tail[digits.endIndex...] }
+        let template = path.sibling(name[..<start] + mark + tail)
+        return isUsable(template) ? template : nil
+      }
+      start = name.index(after: start)
+    }
+    return nil
+  }
+
   /// Creates the folder of the logs of all runs, private to its owner.
   package static func makeFolder(_ template: String) { mkdir(template.parentFolder, 0o700) }
 

@@ -6,11 +6,11 @@ extension Archive {
   /// Reads runs with all processors.
   ///
   /// - Parameters:
-  ///   - body: called on several threads at once.
+  ///   - body: called on several threads at once, with the place of each run in the indexes.
   ///   - take: called on this thread with the place of each run in the indexes.
   package func read<Part: Sendable>(
     _ indexes: [Int], environment: LogSet.Environment,
-    _ body: @escaping @Sendable (LogReader, RunInfo) throws -> Part,
+    _ body: @escaping @Sendable (Int, LogReader, RunInfo) throws -> Part,
     take: (Int, Result<Part, any Error>) -> Void
   ) {
     let chosen = indexes.map { runs[$0] }
@@ -20,7 +20,7 @@ extension Archive {
       guard run.paths.count == 1, let path = run.paths.first else { return nil }
       let reader = try LogReader(path: path)
       let info = try Self.run(run.entry.id, of: reader)
-      return info.isUnordered ? nil : try body(reader, info)
+      return info.isUnordered ? nil : try body(place, reader, info)
     } take: { place, result in
       switch result {
       case .success(nil): merged.append(place)
@@ -30,7 +30,11 @@ extension Archive {
     }
     // What must be merged first is read one after the other: each may take much of the disk.
     for place in merged {
-      take(place, Result { try read(indexes[place], environment: environment, body) })
+      take(
+        place,
+        Result {
+          try read(indexes[place], environment: environment) { try body(place, $0, $1) }
+        })
     }
   }
 
@@ -41,6 +45,9 @@ extension Archive {
     _ index: Int, environment: LogSet.Environment, _ body: (LogReader, RunInfo) throws -> Part
   ) throws -> Part {
     let run = runs[index]
+    var environment = environment
+    // Of many runs each is read once.
+    environment.keepsJoined = false
     let logs = try LogSet.resolve(
       run.paths, runs: run.entry.id, mode: .one, environment: environment)
     defer { logs.remove() }
@@ -55,36 +62,65 @@ extension Archive {
     return info
   }
 
-  /// The figures of runs, in their order: those that a catalogue knows, and the others read from the logs;
-  /// `nil` for a run that cannot be read.
+  /// The figures of runs or of jobs in them, in their order: those that a catalogue knows, and the others
+  /// read from the logs; `nil` for a run that cannot be read.
   ///
-  /// - Parameter progress: called with the number of runs so far.
+  /// - Parameter progress: called with the number of items so far.
   package func figures(
-    _ indexes: [Int], environment: LogSet.Environment, progress: (Int) -> Void = { _ in }
+    _ items: [Item], environment: LogSet.Environment, progress: (Int) -> Void = { _ in }
   ) -> (figures: [RunFigures?], unreadable: [Unreadable]) {
+    computed(
+      items.map { ($0.index, $0.job.map { "figures \($0.kind) \($0.name)" } ?? "figures") },
+      environment: environment, progress: progress, decode: { RunFigures($0) },
+      encode: \.value,
+      read: { place, reader, run in try reader.figures(of: run, job: items[place].job) })
+  }
+
+  /// Finds out which named jobs, clients and spans runs have; what cannot be read is reported.
+  package mutating func findJobs(environment: LogSet.Environment) {
+    let (found, unreadable) = computed(
+      runs.indices.map { ($0, "jobs") }, environment: environment, progress: { _ in },
+      decode: { Job.list($0) }, encode: { .list($0.map(\.value)) },
+      read: { _, reader, run in try reader.jobs(of: run) })
+    for (index, jobs) in found.enumerated() { set(jobs ?? [], ofRun: index) }
+    for log in unreadable { environment.omit(log) }
+  }
+
+  /// Something of runs, in their order: what a catalogue knows, and the rest read from the logs; `nil` for
+  /// a run that cannot be read.
+  ///
+  /// - Parameters:
+  ///   - wanted: the indexes of the runs, each with the name of a result.
+  ///   - read: called on several threads at once with an index in `wanted`.
+  private func computed<Result: Sendable>(
+    _ wanted: [(index: Int, name: String)], environment: LogSet.Environment,
+    progress: (Int) -> Void, decode: (Value) -> Result?, encode: (Result) -> Value,
+    read body: @escaping @Sendable (Int, LogReader, RunInfo) throws -> Result
+  ) -> ([Result?], [Unreadable]) {
     let catalogue = Catalogue()
-    let chosen = indexes.map { runs[$0] }
+    let chosen = wanted.map { runs[$0.index] }
     let stamps = chosen.map(Self.stamp)
-    var found: [RunFigures?] = zip(chosen, stamps).map { run, stamp in
-      stamp.flatMap { catalogue?.figures(of: run.entry.id, $0) }
+    var found: [Result?] = wanted.indices.map { place in
+      stamps[place].flatMap {
+        catalogue?.value(wanted[place].name, of: chosen[place].entry.id, $0).flatMap(decode)
+      }
     }
     let unknown = found.indices.filter { found[$0] == nil }
     var known = found.count - unknown.count
     var unreadable: [Unreadable] = []
-    let wanted = unknown.map { indexes[$0] }
-    read(wanted, environment: environment) {
-      try $0.figures(of: $1)
+    read(unknown.map { wanted[$0].index }, environment: environment) { place, reader, run in
+      try body(unknown[place], reader, run)
     } take: {
-      let index = unknown[$0]
-      let run = chosen[index]
+      let place = unknown[$0]
+      let run = chosen[place]
       switch $1 {
-      case .success(let figures):
-        found[index] = figures
+      case .success(let result):
+        found[place] = result
         // What was read may be newer than the stamp.
-        if let stamp = stamps[index], run.entry.end != .running,
+        if let stamp = stamps[place], run.entry.end != .running,
           stamp == Self.stamp(of: run)
         {
-          catalogue?.add(figures, of: run.entry.id, stamp)
+          catalogue?.add(encode(result), wanted[place].name, of: run.entry.id, stamp)
         }
       case .failure(let error):
         unreadable.append(Unreadable(path: run.paths[0], reason: "\(error)"))
@@ -98,7 +134,7 @@ extension Archive {
 
   /// That of all files of a run; `nil` if any is missing or has just changed.
   private static func stamp(of run: Run) -> String? {
-    let stamps = run.paths.map { Catalogue.Stamp($0) }
+    let stamps = run.paths.map { LogStamp($0) }
     guard stamps.allSatisfy({ $0?.isOld == true }) else { return nil }
     return stamps.compactMap { $0?.text }.joined(separator: ", ")
   }

@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import LogFormat
 
 /// The runs of many logs, the oldest first, without having opened those that a catalogue knows.
@@ -7,6 +8,21 @@ package struct Archive {
   package struct Run: Sendable {
     package var entry: RunEntry
     package var paths: [String]
+  }
+
+  /// A run, or a job in it.
+  package struct Item: Sendable {
+    /// The index of the run.
+    package var index: Int
+    /// `nil` for all of the run.
+    package var job: Job?
+
+    package init(index: Int, job: Job? = nil) { (self.index, self.job) = (index, job) }
+
+    /// Whether both are the same run, or the same job of it.
+    package func isSame(as other: Item) -> Bool {
+      index == other.index && job?.kind == other.job?.kind && job?.name == other.job?.name
+    }
   }
 
   /// A file that cannot be read.
@@ -35,17 +51,19 @@ package struct Archive {
     try read(paths, Catalogue(), prepare)
   }
 
+  mutating func set(_ jobs: [Job], ofRun index: Int) { runs[index].entry.jobs = jobs }
+
   private mutating func read(
     _ paths: [String], _ catalogue: Catalogue?, _ prepare: (String) throws -> Void
   ) throws {
     var found: [[RunEntry]?] = []
-    var stamps: [Catalogue.Stamp?] = []
+    var stamps: [LogStamp?] = []
     for path in paths {
-      let entries = Catalogue.Stamp(path).flatMap { catalogue?.entries($0) }
+      let entries = LogStamp(path).flatMap { catalogue?.entries($0) }
       // What cannot be read is reported below.
       if entries == nil { try? prepare(path) }
       found.append(entries)
-      stamps.append(entries == nil ? Catalogue.Stamp(path) : nil)
+      stamps.append(entries == nil ? LogStamp(path) : nil)
     }
     let unknown = paths.indices.filter { found[$0] == nil }
     let unknownPaths = unknown.map { paths[$0] }
@@ -57,7 +75,7 @@ package struct Archive {
       case .success(let entries):
         found[index] = entries
         // What was read may be newer than the stamp.
-        if let stamp = stamps[index], stamp == Catalogue.Stamp(paths[index]), stamp.isOld,
+        if let stamp = stamps[index], stamp == LogStamp(paths[index]), stamp.isOld,
           entries.allSatisfy(\.isFinal)
         {
           catalogue?.add(entries, stamp)

@@ -9,50 +9,18 @@ import TaskLogPlugin
 ///
 /// It is never required: what is wrong with it is answered by reading the logs.
 final class Catalogue {
-  /// What tells that a log and its WAL have not changed.
-  struct Stamp: Equatable {
-    private var file: [Int64]
-    private let changed: Int64
-
-    /// `nil` if there is no such file.
-    init?(_ path: String) {
-      var status = stat()
-      guard stat(path, &status) == 0 else { return nil }
-      func time(_ time: timespec) -> Int64 {
-        Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-      }
-      file = [
-        Int64(bitPattern: UInt64(status.st_dev)), Int64(bitPattern: UInt64(status.st_ino)),
-        Int64(status.st_size), time(status.st_mtim), time(status.st_ctim),
-      ]
-      var wal = stat()
-      // A reader may create an empty one.
-      let hasWAL = stat(path + "-wal", &wal) == 0 && wal.st_size > 0
-      file += hasWAL ? [Int64(wal.st_size), time(wal.st_mtim)] : [-1, -1]
-      changed = max(time(status.st_mtim), hasWAL ? time(wal.st_mtim) : .min)
-    }
-
-    /// Whether a later change certainly changes the stamp: clocks of file systems are coarse.
-    var isOld: Bool { Clock.now() &- changed > 1_000_000_000 }
-
-    static func == (one: Self, other: Self) -> Bool { one.file == other.file }
-
-    /// A file that has the same text is the same, wherever it is.
-    var text: String { file.map(String.init).joined(separator: " ") }
-  }
-
   /// Changes with what is stored.
-  private static let version: Int64 = 3
+  private static let version: Int64 = 4
   /// The rows that are kept; those that were written first are removed.
   private static let limit = 200_000
 
   private let connection: Connection
   private let select: Statement
   private let insert: Statement
-  private let selectFigures: Statement
-  private let insertFigures: Statement
+  private let selectValue: Statement
+  private let insertValue: Statement
   private var fresh: [(stamp: String, entries: String)] = []
-  private var freshFigures: [(stamp: String, run: String, figures: String)] = []
+  private var freshValues: [(stamp: String, run: String, name: String, value: String)] = []
 
   /// `nil` if it cannot be used.
   init?() {
@@ -62,13 +30,13 @@ final class Catalogue {
     guard let select = try? connection.prepare("SELECT runs FROM log WHERE stamp = ?"),
       let insert = try? connection.prepare(
         "INSERT OR REPLACE INTO log (stamp, runs) VALUES (?, ?)"),
-      let selectFigures = try? connection.prepare(
-        "SELECT figures FROM figures WHERE stamp = ? AND run = ?"),
-      let insertFigures = try? connection.prepare(
-        "INSERT OR REPLACE INTO figures (stamp, run, figures) VALUES (?, ?, ?)")
+      let selectValue = try? connection.prepare(
+        "SELECT value FROM value WHERE stamp = ? AND run = ? AND name = ?"),
+      let insertValue = try? connection.prepare(
+        "INSERT OR REPLACE INTO value (stamp, run, name, value) VALUES (?, ?, ?, ?)")
     else { return nil }
     (self.connection, self.select, self.insert) = (connection, select, insert)
-    (self.selectFigures, self.insertFigures) = (selectFigures, insertFigures)
+    (self.selectValue, self.insertValue) = (selectValue, insertValue)
   }
 
   /// A damaged one, or that of another version, is begun anew; one that another process keeps locked, or
@@ -95,8 +63,9 @@ final class Catalogue {
       try connection.execute(
         """
         CREATE TABLE IF NOT EXISTS log (stamp TEXT PRIMARY KEY, runs TEXT NOT NULL) STRICT;
-        CREATE TABLE IF NOT EXISTS figures (
-          stamp TEXT NOT NULL, run TEXT NOT NULL, figures TEXT NOT NULL, PRIMARY KEY (stamp, run)
+        CREATE TABLE IF NOT EXISTS value (
+          stamp TEXT NOT NULL, run TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
+          PRIMARY KEY (stamp, run, name)
         ) STRICT;
         PRAGMA user_version = \(version);
         """)
@@ -105,7 +74,7 @@ final class Catalogue {
   }
 
   /// The runs of a log that has not changed; `nil` if they are not known.
-  func entries(_ stamp: Stamp) -> [RunEntry]? {
+  func entries(_ stamp: LogStamp) -> [RunEntry]? {
     defer { select.reset() }
     guard (try? select.bind(1, stamp.text)) != nil, (try? select.step()) == true,
       case .list(let values)? = try? JSONReader.value(select.text(0))
@@ -115,48 +84,50 @@ final class Catalogue {
   }
 
   /// Keeps the runs of a log if nothing but a change of its files changes them.
-  func add(_ entries: [RunEntry], _ stamp: Stamp) {
+  func add(_ entries: [RunEntry], _ stamp: LogStamp) {
     fresh.append((stamp.text, JSONWriter.text(.list(entries.map(\.value)))))
   }
 
-  /// The figures of a run in logs that have not changed; `nil` if they are not known.
+  /// What was computed of a run in logs that have not changed; `nil` if it is not known.
   ///
-  /// - Parameter stamp: of all its logs.
-  func figures(of run: String, _ stamp: String) -> RunFigures? {
-    defer { selectFigures.reset() }
-    guard (try? selectFigures.bind(1, stamp)) != nil, (try? selectFigures.bind(2, run)) != nil,
-      (try? selectFigures.step()) == true
+  /// - Parameters:
+  ///   - name: what it is.
+  ///   - stamp: of all its logs.
+  func value(_ name: String, of run: String, _ stamp: String) -> Value? {
+    defer { selectValue.reset() }
+    guard (try? selectValue.bind(1, stamp)) != nil, (try? selectValue.bind(2, run)) != nil,
+      (try? selectValue.bind(3, name)) != nil, (try? selectValue.step()) == true
     else { return nil }
-    return (try? JSONReader.value(selectFigures.text(0))).flatMap { RunFigures($0) }
+    return try? JSONReader.value(selectValue.text(0))
   }
 
-  /// Keeps the figures of a run that has ended.
-  func add(_ figures: RunFigures, of run: String, _ stamp: String) {
-    freshFigures.append((stamp, run, JSONWriter.text(figures.value)))
+  /// Keeps what was computed of a run that has ended.
+  func add(_ value: Value, _ name: String, of run: String, _ stamp: String) {
+    freshValues.append((stamp, run, name, JSONWriter.text(value)))
   }
 
   /// Stores what was added.
   func save() {
-    guard !fresh.isEmpty || !freshFigures.isEmpty else { return }
+    guard !fresh.isEmpty || !freshValues.isEmpty else { return }
     try? connection.transaction {
       for row in fresh {
         try insert.bind(1, row.stamp)
         try insert.bind(2, row.entries)
         try insert.run()
       }
-      for row in freshFigures {
-        try insertFigures.bind(1, row.stamp)
-        try insertFigures.bind(2, row.run)
-        try insertFigures.bind(3, row.figures)
-        try insertFigures.run()
+      for row in freshValues {
+        for (place, text) in [row.stamp, row.run, row.name, row.value].enumerated() {
+          try insertValue.bind(Int32(place + 1), text)
+        }
+        try insertValue.run()
       }
-      for table in ["log", "figures"] {
+      for table in ["log", "value"] {
         try connection.execute(
           """
           DELETE FROM \(table) WHERE rowid <= (SELECT max(rowid) - \(Self.limit) FROM \(table))
           """)
       }
     }
-    (fresh, freshFigures) = ([], [])
+    (fresh, freshValues) = ([], [])
   }
 }

@@ -7,13 +7,18 @@ extension LogSet {
   ///
   /// - Throws: `LogError`, `LogSetError`.
   func chosen(
-    _ names: [String], _ selector: String, _ choose: (([RunEntry]) -> [Int])?
+    _ names: [String], _ selector: String, _ choose: RunChoice?
   ) throws -> [Archive.Run] {
-    let archive = try Archive(names, prepare: environment.prepare)
+    var archive = try Archive(names, prepare: environment.prepare)
     for log in archive.unreadable { environment.omit(log) }
     let indexes: [Int]
     if let choose {
-      indexes = choose(archive.runs.map(\.entry))
+      if choose.needsJobs { archive.findJobs(environment: environment) }
+      let chosen = choose.select(archive.runs.map(\.entry))
+      for run in chosen where !run.jobs.isEmpty {
+        jobs[archive.runs[run.index].entry.id] = run.jobs
+      }
+      indexes = chosen.map(\.index)
     } else if archive.runs.isEmpty {
       indexes = []
     } else {
@@ -45,9 +50,8 @@ extension LogSet {
       let selected = group.reduce(into: Set<String>()) { $0.formUnion(ids[$1] ?? []) }
       if group.count > 1, mode != .files, try Self.areSegments(group) {
         let name = group.joined(separator: " + ")
-        let merged = try RotatedRunFiles(name, group, follows: false, environment)
-        rotated.append(merged)
-        var part = Part(path: merged.path, name: name, selector: RunSelector.all.text)
+        let path = try joined(group, of: name, follows: false)
+        var part = Part(path: path, name: name, selector: RunSelector.all.text)
         (part.segments, part.selected) = (group, selected)
         named.append(part)
       } else {

@@ -14,6 +14,8 @@ extension LogSet {
     package var warn: @Sendable (_ message: String) -> Void = { _ in }
     /// Called with a log of a folder or of a pattern that cannot be read. Its runs are left out.
     package var omit: (_ log: Archive.Unreadable) -> Void = { _ in }
+    /// Whether merged logs are kept for later commands.
+    package var keepsJoined = true
 
     package init() {}
   }

@@ -55,20 +55,7 @@ extension LogSet {
   }
 
   private func merged(_ logs: [Log], recordsMissingAsGaps: Bool) throws -> Part {
-    let path = scratch.path("joined-\(scratch.count).db")
-    let liveRuns = Set(logs.flatMap { $0.runs.filter { $0.end == .running }.map(\.id) })
-    for run in liveRuns { locks.append(try RecorderLock(log: path, run: run)) }
-    let merge = try LogMerge(into: path)
-    defer { merge.close() }
-    let readers = try logs.map { try LogReader(path: $0.part.path) }
-    let show = environment.progress(try readers.reduce(0) { try $0 + $1.eventCount() })
-    defer { show(nil) }
-    _ = try merge.add(readers) { show($0) }
-    // Missing events of a run that is still running may arrive later.
-    for run in Set(logs.flatMap { $0.runs.map(\.id) }).subtracting(liveRuns)
-    where recordsMissingAsGaps && logs.count > 1 {
-      try merge.recordMissingAsGaps(run)
-    }
+    let path = try joined(logs, recordsMissingAsGaps: recordsMissingAsGaps)
     // A name template has already selected its runs.
     let selector = logs.map(\.part.selector).first { $0 != "latest" } ?? "latest"
     var part = Part(
@@ -76,6 +63,43 @@ extension LogSet {
     part.originCount = logs.count
     part.segments = logs.flatMap(\.part.segments)
     return part
+  }
+
+  /// The path of merged logs.
+  private func joined(_ logs: [Log], recordsMissingAsGaps: Bool) throws -> String {
+    let liveRuns = Set(logs.flatMap { $0.runs.filter { $0.end == .running }.map(\.id) })
+    let kind = recordsMissingAsGaps ? "parts with gaps" : "parts"
+    let key =
+      environment.keepsJoined && liveRuns.isEmpty
+      ? JoinedLogs.Key(kind, logs.map(\.part.path)) : nil
+    if let key, let known = JoinedLogs.find(key) {
+      kept.append(known)
+      return known.path
+    }
+    let path = scratch.path("joined-\(scratch.count).db")
+    for run in liveRuns { locks.append(try RecorderLock(log: path, run: run)) }
+    try merge(logs, into: path) { merge in
+      // Missing events of a run that is still running may arrive later.
+      for run in Set(logs.flatMap { $0.runs.map(\.id) }).subtracting(liveRuns)
+      where recordsMissingAsGaps && logs.count > 1 {
+        try merge.recordMissingAsGaps(run)
+      }
+    }
+    guard let key, let new = JoinedLogs.keep(key, path) else { return path }
+    kept.append(new)
+    return new.path
+  }
+
+  private func merge(
+    _ logs: [Log], into path: String, _ finish: (LogMerge) throws -> Void
+  ) throws {
+    let merge = try LogMerge(into: path)
+    defer { merge.close() }
+    let readers = try logs.map { try LogReader(path: $0.part.path) }
+    let show = environment.progress(try readers.reduce(0) { try $0 + $1.eventCount() })
+    defer { show(nil) }
+    _ = try merge.add(readers) { show($0) }
+    try finish(merge)
   }
 }
 

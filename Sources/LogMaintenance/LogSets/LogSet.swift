@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import LogFormat
 
 /// The logs that a command was given, resolved to files and runs.
@@ -18,19 +19,23 @@ package final class LogSet {
   let environment: Environment
   let scratch: ScratchFolder
   var rotated: [RotatedRunFiles] = []
+  /// The jobs that were selected instead of whole runs, by the ID of their run.
+  package internal(set) var jobs: [String: [Job]] = [:]
+  /// Merged logs in the user's cache folder.
+  var kept: [JoinedLogs.Kept] = []
   /// Marks a run that is still running in one of the logs as running in the merged log, too.
   var locks: [RecorderLock] = []
 
   /// - Parameters:
   ///   - names: paths of logs, or templates: see `LogTemplate`.
   ///   - selector: see `RunSelector`. Of a folder or pattern it selects among the runs of all its logs.
-  ///   - choose: selects runs instead, by their indexes; the oldest come first.
+  ///   - choose: selects runs instead.
   ///   - follows: follows a live run into its next segments.
   ///   - restoresOrder: also restores the order in a single log whose events arrived out of order.
   ///   - recordsMissingAsGaps: records events that no log has as gaps.
   /// - Throws: `LogError`, `LogSetError`, and what the environment throws.
   package static func resolve(
-    _ names: [String], runs selector: String, choosing choose: (([RunEntry]) -> [Int])? = nil,
+    _ names: [String], runs selector: String, choosing choose: RunChoice? = nil,
     mode: Mode, follows: Bool = false, restoresOrder: Bool = true,
     recordsMissingAsGaps: Bool = true, environment: Environment = Environment()
   ) throws -> LogSet {
@@ -76,7 +81,11 @@ package final class LogSet {
     scratch.remove()
     for files in rotated { files.close() }
     rotated.removeAll()
+    kept.removeAll()
   }
+
+  /// Removes the merged logs, kept for later commands, whose files have changed.
+  package static func removeOutdatedCopies() { JoinedLogs.removeOld() }
 
   /// Whether following ended before the run did.
   package var hasFailed: Bool { rotated.contains { $0.hasFailed } }
@@ -105,10 +114,25 @@ package final class LogSet {
     guard files.isTemplate, !files.paths.isEmpty,
       try paths.count > 1 || follows && Self.mayGrow(paths[0], name)
     else { return part }
+    part.path = try joined(paths, of: name, follows: follows)
+    (part.name, part.segments) = (name, paths)
+    return part
+  }
+
+  /// The path of the merged segments of rotated runs.
+  func joined(_ paths: [String], of name: String, follows: Bool) throws -> String {
+    let key = environment.keepsJoined && !follows ? JoinedLogs.Key("segments", paths) : nil
+    if let key, let known = JoinedLogs.find(key) {
+      kept.append(known)
+      return known.path
+    }
     let merged = try RotatedRunFiles(name, paths, follows: follows, environment)
     rotated.append(merged)
-    (part.path, part.name, part.segments) = (merged.path, name, paths)
-    return part
+    guard let key, let path = merged.finished(), let new = JoinedLogs.keep(key, path) else {
+      return merged.path
+    }
+    kept.append(new)
+    return new.path
   }
 
   /// Whether more events may arrive: the run is live, or a next segment has just been started.

@@ -17,7 +17,8 @@ final class RotatedRunFiles: @unchecked Sendable {
   let path: String
   private let template: String
   private let scratch: ScratchFolder
-  private let merge: LogMerge
+  /// `nil` after it was closed.
+  private var merge: LogMerge?
   private let progress: (_ total: Int64) -> (_ merged: Int64?) -> Void
   private let warn: @Sendable (String) -> Void
   /// The locks that show readers of this log that a run is live, by run ID.
@@ -66,12 +67,25 @@ final class RotatedRunFiles: @unchecked Sendable {
     isClosed = true
     isOver.store(true, ordering: .releasing)
     if let thread { pthread_join(thread, nil) }
-    merge.close(isIndexing: false)
+    closeMerge()
     locks.removeAll()
     scratch.remove()
   }
 
+  private func closeMerge() {
+    merge?.close(isIndexing: false)
+    merge = nil
+  }
+
+  /// The log, closed, if nothing will be added to it.
+  func finished() -> String? {
+    guard !isFollowed, locks.isEmpty else { return nil }
+    closeMerge()
+    return path
+  }
+
   private func add(_ files: [String]) throws {
+    guard let merge else { return }
     var readers = try files.map { try LogReader(path: $0) }
     let show = progress(try readers.reduce(0) { try $0 + $1.eventCount() })
     defer { show(nil) }

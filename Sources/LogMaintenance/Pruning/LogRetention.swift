@@ -4,14 +4,29 @@ import LogFormat
 
 /// Removes runs, or segments of them, from logs by rules.
 package struct LogRetention {
-  /// A path, or a template for many logs.
-  package let log: String
+  /// Paths, templates for many logs, folders and patterns.
+  package let logs: [String]
   package let rules: RetentionPolicy
   /// Whether the stories of failed tasks and of their dependencies stay.
   package let keepsFailures: Bool
+  /// The paths that are left out of folders and patterns.
+  package let omitted: Set<String>
 
-  package init(log: String, rules: RetentionPolicy, keepsFailures: Bool) {
-    (self.log, self.rules, self.keepsFailures) = (log, rules, keepsFailures)
+  package init(
+    logs: [String], rules: RetentionPolicy, keepsFailures: Bool, omitting omitted: Set<String> = []
+  ) {
+    (self.logs, self.rules, self.keepsFailures) = (logs, rules, keepsFailures)
+    self.omitted = omitted
+  }
+
+  /// The files of all logs, each once; the last one of a folder may have been removed.
+  ///
+  /// - Throws: `LogError` if a folder cannot be read.
+  private func paths() throws -> [String] {
+    var seen = omitted
+    return try logs.flatMap { name in
+      do { return try ArchiveFiles.logs(name) } catch LogSetError.noLogs { return [] }
+    }.filter { seen.insert($0).inserted }
   }
 
   /// A run to remove, with the number of its events.
@@ -36,7 +51,9 @@ package struct LogRetention {
   }
 
   /// The size of all logs.
-  package func bytes() -> Int64 { bytes(LogTemplate.all(log)) }
+  ///
+  /// - Throws: `LogError` if a folder cannot be read.
+  package func bytes() throws -> Int64 { bytes(try paths()) }
 
   private func bytes(_ paths: [String]) -> Int64 {
     paths.reduce(0) { $0 + LogPruning.bytes(of: $1) }
@@ -45,11 +62,13 @@ package struct LogRetention {
   /// What the rules remove.
   ///
   /// - Throws: `LogError`.
-  package func chosen() throws -> [Pruned] { try chosen(from: LogTemplate.all(log)) }
+  package func chosen() throws -> [Pruned] { try chosen(from: paths()) }
 
   private func chosen(from paths: [String]) throws -> [Pruned] {
     rules.choose(
-      try RetentionPolicy.candidates(paths, withEmpty: isTemplate), bytes: bytes(paths)
+      try paths.flatMap {
+        try RetentionPolicy.candidates([$0], withEmpty: template(of: $0) != nil)
+      }, bytes: bytes(paths)
     ).map { Pruned(candidate: $0.candidate, reason: $0.reason, events: $0.candidate.events) }
       .filter { $0.events > 0 || isRemovable($0.candidate.path) }
   }
@@ -64,7 +83,7 @@ package struct LogRetention {
     while !progress.isStopped() {
       let doneNames = Set(done.map(\.name))
       // Some may be gone.
-      let paths = LogTemplate.all(log).filter { LogPruning.bytes(of: $0) > 0 }
+      let paths = try paths().filter { LogPruning.bytes(of: $0) > 0 }
       let chosen = try chosen(from: paths).filter { !doneNames.contains($0.name) }
       guard !chosen.isEmpty else { return done }
       let removed = try prune(chosen, progress)
@@ -76,7 +95,7 @@ package struct LogRetention {
 
   /// Frees the space that a killed process has left empty.
   private func reclaimLeftoverSpace() throws {
-    for path in LogTemplate.all(log) where try LogReader(path: path).freeBytes() > 0 {
+    for path in try paths() where try LogReader(path: path).freeBytes() > 0 {
       let pruning = try LogPruning(path: path)
       defer { pruning.close() }
       _ = try pruning.reclaimSpace()
@@ -105,7 +124,8 @@ package struct LogRetention {
 
   /// The other segments of the run of a file.
   private func files(besides path: String) -> [String] {
-    let files = LogTemplate.files(log)
+    guard let template = template(of: path) else { return [] }
+    let files = LogTemplate.files(template)
     let run = files.first { $0.path == path }?.run
     return files.filter { $0.run == run && $0.path != path }.map(\.path)
   }
@@ -113,14 +133,19 @@ package struct LogRetention {
   /// Whether an empty file may be removed. The last segment of a run that is kept in part must
   /// stay: it has the end of the run and the gap of its pruned events.
   private func isRemovable(_ path: String) -> Bool {
-    guard isTemplate else { return false }
-    let files = LogTemplate.files(log)
+    guard let template = template(of: path) else { return false }
+    let files = LogTemplate.files(template)
     guard let file = files.first(where: { $0.path == path }) else { return true }
     let parts = files.filter { $0.run == file.run }
     return parts.count == 1 || parts.last != file
   }
 
-  private var isTemplate: Bool { LogTemplate.isTemplate(log) }
+  /// The template that gave a file its name; `nil` if it is a file for many runs, or was named itself.
+  private func template(of path: String) -> String? {
+    guard !logs.contains(path), let template = LogTemplate.of(path) else { return nil }
+    return logs.contains(template) || logs.contains(where: ArchiveFiles.isCollection)
+      ? template : nil
+  }
 
   private func isAll(_ chosen: [Pruned], _ path: String) throws -> Bool {
     let ids = Set(chosen.map(\.candidate.run.id))

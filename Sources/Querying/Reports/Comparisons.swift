@@ -3,19 +3,27 @@ import LogAnalysis
 import LogFormat
 import LogMaintenance
 
-/// A run that is compared.
+/// A run or a job in it that is compared.
 package struct ComparedRun: Sendable {
   package var id: String
+  /// `nil` for all of the run.
+  package var job: String?
   package var log: String
   package var started: Int64
   package var end: String
   package var figures: RunFigures
 
-  package init(_ run: Archive.Run, _ figures: RunFigures) {
+  package init(_ run: Archive.Run, _ job: Job?, _ figures: RunFigures) {
     (id, log) = (run.entry.id, run.paths.joined(separator: " + "))
-    (started, end) = (run.entry.started, run.entry.endText)
+    self.job = job?.name
+    (started, end) = (job?.started ?? run.entry.started, run.entry.endText)
     self.figures = figures
   }
+}
+
+extension [ComparedRun] {
+  /// The column with the names of jobs; a terminal has it before others if there are any.
+  var jobColumn: Column { Column("job", rank: contains { $0.job != nil } ? 0 : 9) }
 }
 
 extension Reports {
@@ -28,7 +36,8 @@ extension Reports {
       [measureTable({ compared }), runTable(runs, baseline: baseline)] + limitTables(results))
     report.text = { terminal in
       var block = TextBlock(terminal)
-      block.prose(headline(compared, runs.count, baseline: baseline.count))
+      let noun = (runs + baseline).allSatisfy { $0.job != nil } ? "job" : "run"
+      block.prose(headline(compared, runs.count, baseline: baseline.count, noun))
       for row in compared where row.verdict == .higher || row.verdict == .lower {
         block.colored(sentence(row), isBad: row.verdict == .higher)
       }
@@ -40,15 +49,17 @@ extension Reports {
 
   // MARK: - Sentences
 
-  /// How many runs were compared, and what can be told from them.
-  static func headline(_ compared: [Comparison], _ runs: Int, baseline: Int) -> String {
+  /// How many runs or jobs were compared, and what can be told from them.
+  static func headline(
+    _ compared: [Comparison], _ runs: Int, baseline: Int, _ noun: String = "run"
+  ) -> String {
     let tested = compared.count { $0.probability != nil }
     let alarms = compared.count { $0.verdict == .higher || $0.verdict == .lower }
     let text =
-      "\(Units.count(Int64(runs), "run")) compared with \(Units.count(Int64(baseline), "run")) of the baseline: "
+      "\(Units.count(Int64(runs), noun)) compared with \(Units.count(Int64(baseline), noun)) of the baseline: "
     if runs < 2 || baseline < 2 {
       return text
-        + "one run alone does not tell a difference from chance; the table shows where it "
+        + "one \(noun) alone does not tell a difference from chance; the table shows where it "
         + "lies among the others."
     }
     let needed = Comparison.runsNeeded(measures: tested)
@@ -150,7 +161,8 @@ extension Reports {
     return Report.Table(
       "runs", title: "Runs",
       columns: [
-        Column("side"), Column("id", rank: 2, leastWidth: 12), Column("started", .date),
+        Column("side"), Column("id", rank: 2, leastWidth: 12), (runs + baseline).jobColumn,
+        Column("started", .date),
         Column("end"), Column("makespan", .seconds), Column("work", .seconds),
         Column("idle", .seconds, rank: 1), Column("tasks"), Column("failed"),
         Column("log", rank: 1, leastWidth: 20),
@@ -159,9 +171,9 @@ extension Reports {
       for (side, run) in all {
         let whole = run.figures.whole
         try emit([
-          .text(side), .text(run.id), time(run.started), .text(run.end),
+          .text(side), .text(run.id), text(run.job), time(run.started), .text(run.end),
           run.figures.makespan.map { rounded($0, 1e6) } ?? .null,
-          rounded(whole.computeSeconds, 1e6), rounded(run.figures.idle, 1e6),
+          rounded(whole.computeSeconds, 1e6), run.figures.idle.map { rounded($0, 1e6) } ?? .null,
           .integer(whole.tasks), .integer(whole.failed),
           .text(run.log),
         ])

@@ -11,12 +11,14 @@ extension Reports {
     let series = measures.map { measure in
       (measure, runs.map { measure.value($0.run.figures) })
     }
-    let table = Report.Table("trend", title: "Trend", columns: trendColumns) { emit in
+    let jobs = runs.map(\.run).jobColumn
+    let columns = trendColumns.map { $0.name == "job" ? jobs : $0 }
+    let table = Report.Table("trend", title: "Trend", columns: columns) { emit in
       for (measure, values) in series {
         for (row, found) in zip(runs, values) {
           guard let found else { continue }
           try emit([
-            .integer(row.number), .text(row.run.id), time(row.run.started),
+            .integer(row.number), .text(row.run.id), text(row.run.job), time(row.run.started),
             .text(measure.name.rawValue), text(measure.timeClass), text(measure.prefix),
             value(found, measure), .text(row.run.log),
           ])
@@ -24,8 +26,12 @@ extension Reports {
       }
     }
     var report = Report([
-      table.withUnits(first: ["run", "started", "measure", "class", "prefix", "value", "log"])
-        .shown(most: 40)
+      table.withUnits(
+        first: ["run"] + (jobs.rank == 0 ? ["job"] : []) + [
+          "started", "measure", "class", "prefix", "value", "log",
+        ]
+      )
+      .shown(most: 40)
     ]).onTerminal(none: "no run has such a value")
     report.text = { terminal in
       var block = TextBlock(terminal)
@@ -46,7 +52,8 @@ extension Reports {
   }
 
   private static let trendColumns: [Column] = [
-    Column("run"), Column("id", rank: 3, leastWidth: 12), Column("started", .date),
+    Column("run"), Column("id", rank: 3, leastWidth: 12), Column("job"),
+    Column("started", .date),
     Column("measure"), Column("class", rank: 2, leastWidth: 12), Column("prefix", leastWidth: 10),
     Column("value"), Column("log", rank: 1, leastWidth: 20),
   ]

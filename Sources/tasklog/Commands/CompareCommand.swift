@@ -21,7 +21,8 @@ struct CompareCommand: ParsableCommand {
       without the compared ones. Tables: measures and runs. A difference is called "higher" or \
       "lower" if the medians differ by 10 % or more and chance makes one as large in less than 1 % of \
       such comparisons (rank-sum test, Holm's correction over all measures). A single run is not \
-      called so; its place among the others is shown.
+      called so; its place among the others is shown. If the expressions name job, client or span, these are \
+      compared instead of whole runs, by default the newest one.
 
       A limit such as 'makespan > 1.2x', 'p95(prefix=load) > 3s', 'failed > 0' or 'time(class=disk) \
       > 2x' is tested on the median of the runs, where x is the median of the baseline, or of run1. The \
@@ -109,17 +110,19 @@ struct CompareCommand: ParsableCommand {
     if many.runs != nil, !compared.isEmpty {
       throw Failure.usage("\(compared[0]): name runs, or select them with --runs, not both")
     }
-    let archive = try RunArchive(logs)
-    let chosen = try chosen(archive)
-    let others = try archive.select(
-      baseline ?? "", option: "--baseline", excluding: Set(chosen))
+    let kind = try RunArchive.kind(of: baseline ?? "", option: "--baseline")
+    var archive = try RunArchive(logs)
+    let chosen = try chosen(&archive, kind)
+    let others = try archive.select(baseline ?? "", option: "--baseline", excluding: chosen)
     guard !others.isEmpty else {
       throw Failure.run(
-        "--baseline '\(baseline ?? "")': selects no run but the compared ones; see 'tasklog runs'")
+        "--baseline '\(baseline ?? "")': selects no \(kind?.rawValue ?? "run") but the compared ones; "
+          + "see 'tasklog \(kind == nil ? "runs" : "jobs")'")
     }
     let found = archive.figures(of: others + chosen)
-    let before = found.filter { others.contains($0.index) }.map(\.run)
-    let after = found.filter { !others.contains($0.index) }.map(\.run)
+    func isChosen(_ item: Archive.Item) -> Bool { chosen.contains { $0.isSame(as: item) } }
+    let before = found.filter { !isChosen($0.item) }.map(\.run)
+    let after = found.filter { isChosen($0.item) }.map(\.run)
     guard !before.isEmpty, !after.isEmpty else {
       let side = before.isEmpty ? "baseline's" : "compared"
       throw Failure.run("none of the \(side) runs can be read")
@@ -132,14 +135,31 @@ struct CompareCommand: ParsableCommand {
     return results
   }
 
-  /// The indexes of the compared runs.
-  private func chosen(_ archive: RunArchive) throws -> [Int] {
-    if many.runs != nil { return try archive.selected(many) }
+  /// What is compared: runs, or jobs if the baseline selects jobs; by default the newest.
+  ///
+  /// - Parameter kind: what the baseline selects.
+  private func chosen(
+    _ archive: inout RunArchive, _ kind: Job.Kind?
+  ) throws -> [Archive.Item] {
+    if let expression = many.runs {
+      guard try RunArchive.kind(of: expression, option: "--runs") == kind else {
+        throw Failure.usage(
+          "--runs and --baseline must both select runs, or jobs of the same kind")
+      }
+      return try archive.selected(many)
+    }
+    if let kind {
+      if let run = compared.first {
+        throw Failure.usage(
+          "\(run): the baseline selects a \(kind) of each run; select what to compare with --runs")
+      }
+      return try archive.select(baseline ?? "", option: "--baseline").suffix(1)
+    }
     var chosen: [Int] = []
     for selector in compared.isEmpty ? ["latest"] : compared {
       chosen += try archive.runs(matching: selector).filter { !chosen.contains($0) }
     }
-    return chosen
+    return chosen.map { Archive.Item(index: $0) }
   }
 
   // MARK: - Limits

@@ -62,14 +62,15 @@ struct ExportCommand: ParsableCommand {
       }
     }
     let filter = try scope.filter(now: Clock.now())
-    let logSet = try logs.resolve(run: selection.selector, choosing: selection.choice(), .groups)
+    let logSet = try logs.resolve(
+      run: selection.selector, choosing: selection.choice(), .groups, takesJobs: true)
     defer { logSet.remove() }
     var scopeLines: [String] = []
     let parts = try logSet.parts.map { log -> Export.Part in
       let reader = try log.reader(keptKeys: Export.keptKeys)
       let runs = try log.runs(reader)
       let scoped = try ScopedRuns(
-        reader, runs, filter, of: logSet.parts.count > 1 ? log.name : nil)
+        reader, runs, filter, jobs: logSet.jobs, of: logSet.parts.count > 1 ? log.name : nil)
       scopeLines += scoped.lines
       return Export.Part(name: log.name, reader: reader, runs: runs, scopes: scoped.scopes)
     }

@@ -12,16 +12,16 @@ struct IndexCommand: ParsableCommand {
 
       Examples:
         tasklog index
-        tasklog index --drop
+        tasklog index --log . --drop
       """)
 
-  @OptionGroup var log: LogOptions
+  @OptionGroup var logs: LogsOptions
 
   @Flag(help: "Remove the indexes instead.")
   var drop = false
 
   func run() throws {
-    for path in LogTemplate.all(log.given) {
+    try LogsOptions.forEach(logs.given) { path in
       // Throws if the file is not a log, instead of creating one.
       _ = try LogReader(path: LogOptions.recovered(path))
       let writer = try LogWriter(path: path)

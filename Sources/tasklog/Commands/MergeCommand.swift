@@ -15,7 +15,9 @@ struct MergeCommand: ParsableCommand {
         tasklog merge monday.db tuesday.db --into week.db
       """)
 
-  @Argument(help: ArgumentHelp("The logs to read.", valueName: "log"), completion: .file())
+  @Argument(
+    help: ArgumentHelp("The logs to read: files, folders and patterns.", valueName: "log"),
+    completion: .file())
   var logs: [String]
 
   @Option(
@@ -27,7 +29,7 @@ struct MergeCommand: ParsableCommand {
     guard !LogTemplate.isTemplate(into) else {
       throw Failure.usage("--into \(into): the merged log is one file; omit {run} from its name")
     }
-    let logs = logs.flatMap(LogTemplate.all)
+    let logs = try LogsOptions.paths(logs)
     for path in logs {
       guard !FileIdentity.isSame(path, into) else {
         throw Failure.usage("--into \(into): is one of the logs to read; name another file")

@@ -15,6 +15,7 @@ struct MigrateCommand: ParsableCommand {
       Examples:
         tasklog migrate
         tasklog migrate monday.db tuesday.db --dry-run
+        tasklog migrate --log . --dry-run
       """)
 
   @Argument(
@@ -23,26 +24,17 @@ struct MigrateCommand: ParsableCommand {
     completion: .file())
   var logs: [String] = []
 
-  @OptionGroup var log: LogOptions
+  @OptionGroup var named: LogsOptions
 
   @Flag(help: "Show what would be done, and change nothing.")
   var dryRun = false
 
   func run() throws {
-    guard logs.isEmpty || log.log == nil else {
-      throw Failure.usage("--log \(log.path): name logs with --log or as arguments, not both")
+    guard logs.isEmpty || named.log.isEmpty else {
+      throw Failure.usage(
+        "--log \(named.log[0]): name logs with --log or as arguments, not both")
     }
-    var failed = false
-    for path in (logs.isEmpty ? [log.given] : logs).flatMap(LogTemplate.all) {
-      // A log that cannot be converted does not stop the others.
-      do {
-        try migrate(path)
-      } catch {
-        Console.warn("\(error)")
-        failed = true
-      }
-    }
-    if failed { throw ExitCode(Failure.runCode) }
+    try LogsOptions.forEach(logs.isEmpty ? named.given : logs, migrate)
   }
 
   private func migrate(_ path: String) throws {

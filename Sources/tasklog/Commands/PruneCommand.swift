@@ -16,16 +16,17 @@ struct PruneCommand: ParsableCommand {
       record, read and follow the log meanwhile. If the command is killed, the log stays intact, \
       and the next prune completes the work.
 
-      With a name like logs/{run}.db, where each run has its own file, the rules apply to all the \
-      files together, and empty files are removed.
+      With a name like logs/{run}.db, a folder or a pattern the rules apply to all the logs \
+      together. A file that is named after its run is removed when it is empty; a file for many \
+      runs stays.
 
       Examples:
         tasklog prune --older-than 7d --dry-run
         tasklog prune --keep-runs 20 --keep-failures
-        tasklog prune --max-size 2GiB
+        tasklog prune --log . --max-size 2GiB
       """)
 
-  @OptionGroup var log: LogOptions
+  @OptionGroup var logs: LogsOptions
 
   @Option(
     help: ArgumentHelp(
@@ -51,10 +52,10 @@ struct PruneCommand: ParsableCommand {
   @OptionGroup var format: FormatOptions
 
   func run() throws {
+    let rules = try rules()
     let retention = LogRetention(
-      log: log.given, rules: try rules(), keepsFailures: keepFailures)
+      logs: logs.given, rules: rules, keepsFailures: keepFailures, omitting: try unreadable())
     guard !dryRun else { return try write(try retention.chosen(), retention) }
-    for path in LogTemplate.all(log.given) { _ = try LogOptions.recovered(path) }
     var progress = LogRetention.Progress()
     progress.begin = { events in
       var bar = ProgressBar(total: events, noun: "events")
@@ -66,7 +67,26 @@ struct PruneCommand: ParsableCommand {
       Console.warn(
         "\(path): \(Quantity.text(bytes: bytes)) will be freed when no command reads the log")
     }
-    try write(try retention.prune(progress), retention)
+    let pruned = try retention.prune(progress)
+    // They have what was removed.
+    LogSet.removeOutdatedCopies()
+    try write(pruned, retention)
+  }
+
+  /// Recovers what dead recorders left, and returns which of several logs cannot be read.
+  private func unreadable() throws -> Set<String> {
+    var unreadable: Set<String> = []
+    let paths = try logs.allPaths()
+    for path in paths {
+      do {
+        _ = try LogReader(path: dryRun ? path : LogOptions.recovered(path))
+      } catch {
+        guard paths.count > 1 else { throw error }
+        Console.omit("\(error); it is not pruned")
+        unreadable.insert(path)
+      }
+    }
+    return unreadable
   }
 
   private func rules() throws -> RetentionPolicy {
@@ -127,7 +147,7 @@ struct PruneCommand: ParsableCommand {
             })
         ]))
     }
-    let remaining = retention.bytes()
+    let remaining = try retention.bytes()
     if format.isTable {
       let events = Printable.count(done.reduce(0) { $0 + $1.events }, "event")
       let runs = Printable.count(done.count, "run")

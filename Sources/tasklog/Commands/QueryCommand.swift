@@ -147,7 +147,8 @@ struct QueryCommand: ParsableCommand {
   private func run(
     sql: String, _ parameters: [(name: String, value: SQLiteValue)], ofEachIn archive: RunArchive
   ) throws {
-    let indexes = try archive.selected(selection.many, else: selection.run ?? "all")
+    var archive = archive
+    let indexes = try archive.selectedRuns(selection.many, else: selection.run ?? "all")
     let takesRun = sql.contains(":run")
     let seconds = timeout ?? 60
     SQLMemory.limitProcess()

@@ -22,7 +22,7 @@ struct RecoverCommand: ParsableCommand {
         tasklog recover --log crashed.db --into saved.db
       """)
 
-  @OptionGroup var log: LogOptions
+  @OptionGroup var logs: LogsOptions
 
   @Option(
     help: ArgumentHelp(
@@ -31,11 +31,12 @@ struct RecoverCommand: ParsableCommand {
 
   func run() throws {
     if let into { return try salvage(into) }
-    let recovered = try LogTemplate.all(log.given).flatMap { path in
+    var recovered: [Recovery.Recovered] = []
+    try LogsOptions.forEach(logs.given) { path in
       LogFile.undoInterruptedChange(path)
       // Throws if the file is not a log, instead of creating one.
       _ = try LogReader(path: path)
-      return try Recovery.recover(log: path)
+      recovered += try Recovery.recover(log: path)
     }
     for run in recovered where run.objection != nil { Console.warn(run.text) }
     for run in recovered where run.objection == nil {
@@ -46,7 +47,13 @@ struct RecoverCommand: ParsableCommand {
   }
 
   private func salvage(_ into: String) throws {
-    let path = log.path
+    // One that is damaged is not always seen to be a log.
+    let paths = try logs.given.flatMap {
+      ArchiveFiles.isCollection($0) ? try ArchiveFiles.logs($0) : [LogTemplate.newest($0)]
+    }
+    guard paths.count == 1, let path = paths.first else {
+      throw Failure.usage("--into \(into): saves one log, not \(paths.count); name it with --log")
+    }
     var bar: ProgressBar?
     let result = try LogSalvage.salvage(path, into: into) { pages, total in
       if bar == nil { bar = ProgressBar(total: total, noun: "pages") }

@@ -132,8 +132,8 @@ struct ReplayCommand: AsyncParsableCommand {
     if !plugins.usesExternalCode {
       _ = try plugins.chosen(log: selection.log.given[0], options, ActiveCall())
     }
-    let archive = try RunArchive(selection.log)
-    let indexes = try archive.selected(
+    var archive = try RunArchive(selection.log)
+    let indexes = try archive.selectedRuns(
       selection.run.many, else: selection.run.run ?? "all")
     let code = try Backtest(archive).run(indexes, backtest)
     if code != 0 { throw ExitCode(code) }

@@ -69,7 +69,7 @@ struct ReportCommand: ParsableCommand {
     if let compare {
       sides.append(try side(log2.map { [$0] } ?? logs.given, compare, nil, &logSets))
     }
-    let isEmpty = try select(filter, &sides)
+    let isEmpty = try select(filter, jobs: logSets.map(\.jobs), &sides)
     let lines = sides.flatMap(\.shares)
     if isEmpty { throw Failure.run(lines.joined(separator: "; ")) }
     let events = try sides.reduce(Int64(0)) { sum, side in
@@ -90,10 +90,15 @@ struct ReportCommand: ParsableCommand {
   }
 
   /// Restricts the sides to the selected parts; returns whether there is nothing to show.
-  private func select(_ filter: ScopeFilter, _ sides: inout [ReportPage.Side]) throws -> Bool {
+  ///
+  /// - Parameter jobs: those that were selected on each side.
+  private func select(
+    _ filter: ScopeFilter, jobs: [[String: [Job]]], _ sides: inout [ReportPage.Side]
+  ) throws -> Bool {
     var isEmpty = true
     for index in sides.indices {
-      let scoped = try ScopedRuns(sides[index].reader, sides[index].runs, filter)
+      let scoped = try ScopedRuns(
+        sides[index].reader, sides[index].runs, filter, jobs: jobs[index])
       (sides[index].scopes, sides[index].shares) = (scoped.scopes, scoped.lines)
       isEmpty = isEmpty && scoped.isEmpty
     }
@@ -122,7 +127,7 @@ struct ReportCommand: ParsableCommand {
 
   /// A side with the runs of one log, or of several merged logs.
   private func side(
-    _ names: [String], _ selector: String, _ choose: (([RunEntry]) -> [Int])?,
+    _ names: [String], _ selector: String, _ choose: RunChoice?,
     _ logSets: inout [LogSet]
   ) throws -> ReportPage.Side {
     // Unrelated logs may each have a selected run.

@@ -66,11 +66,13 @@ struct RunsCommand: ParsableCommand {
   }
 
   /// Lists runs of folders and patterns, or those that an expression selects.
-  private func list(_ choose: (([RunEntry]) -> [Int])?) throws {
+  private func list(_ choose: RunChoice?) throws {
     let environment = LogSet.Environment.command()
-    let archive = try Archive(logs.given, prepare: environment.prepare)
+    var archive = try Archive(logs.given, prepare: environment.prepare)
     for log in archive.unreadable { environment.omit(log) }
-    let indexes = choose?(archive.runs.map(\.entry)) ?? Array(archive.runs.indices)
+    if choose?.needsJobs == true { archive.findJobs(environment: environment) }
+    let chosen = choose?.select(archive.runs.map(\.entry)).map(\.index)
+    let indexes = chosen ?? Array(archive.runs.indices)
     try format.write(
       Reports.runs(archive, indexes), options: logs.repeated + selection.repeated)
   }

@@ -10,7 +10,8 @@ struct TrendCommand: ParsableCommand {
       Measures are those of 'compare': makespan, work, idle, missing, time(class=transfer), and, of all tasks \
       or with (prefix=load), tasks, failed, retried, work, bytes, p50, p95. A pattern shows one row \
       of numbers for each prefix or class that matches. Runs are listed with the oldest first; one \
-      without a value is left out.
+      without a value is left out. If --runs names job, client or span, it shows these instead of whole \
+      runs.
 
       Examples:
         tasklog trend makespan --log .
@@ -26,7 +27,7 @@ struct TrendCommand: ParsableCommand {
 
   func run() throws {
     let wanted = try measures.map { try MeasureExpression($0, option: "trend") }
-    let archive = try RunArchive(logs)
+    var archive = try RunArchive(logs)
     let runs = archive.figures(of: try archive.selected(many))
     let figures = runs.map(\.run.figures)
     var found: [Measure] = []
@@ -38,7 +39,7 @@ struct TrendCommand: ParsableCommand {
       found += named.filter { !found.contains($0) }
     }
     try format.write(
-      Reports.trend(found, runs.map { (Int64($0.index + 1), $0.run) }),
+      Reports.trend(found, runs.map { (Int64($0.item.index + 1), $0.run) }),
       options: logs.repeated + many.repeated)
   }
 }

@@ -15,12 +15,22 @@ struct VerbOptions: ParsableArguments {
   func write(
     filters: String = "", _ makeReport: (LogReader, [RunInfo]) throws -> Report
   ) throws {
-    let logs = try selection.resolve(.one)
+    try write(filters: filters, takesJobs: false) { reader, runs, _ in
+      try makeReport(reader, runs)
+    }
+  }
+
+  /// The same for a command that reads only the selected jobs, which are given by the ID of their run.
+  func write(
+    filters: String, takesJobs: Bool = true,
+    _ makeReport: (LogReader, [RunInfo], _ jobs: [String: [Job]]) throws -> Report
+  ) throws {
+    let logs = try selection.resolve(.one, takesJobs: takesJobs)
     defer { logs.remove() }
     let reader = try logs.reader()
     let runs = try logs.parts[0].runs(reader)
     try report.write(
-      try makeReport(reader, runs), options: selection.repeated, filters: filters)
+      try makeReport(reader, runs, logs.jobs), options: selection.repeated, filters: filters)
     try RunWarnings.print(reader, runs)
   }
 }
@@ -40,8 +50,8 @@ struct ScopedVerbOptions: ParsableArguments {
     // Errors in the command come before any error of a log.
     let filter = try scope.filter(now: Clock.now())
     var scoped: ScopedRuns?
-    try options.write(filters: scope.repeated) { reader, runs in
-      let part = try ScopedRuns(reader, runs, filter)
+    try options.write(filters: scope.repeated) { reader, runs, jobs in
+      let part = try ScopedRuns(reader, runs, filter, jobs: jobs)
       scoped = part
       // A table without rows says less than the line about it.
       return part.isEmpty && options.report.format.isTable
@@ -141,7 +151,7 @@ struct ErrorsCommand: ParsableCommand {
 
   /// Groups the errors of many runs.
   private func group(_ selection: RunOptions) throws {
-    let archive = try RunArchive(selection.log)
+    var archive = try RunArchive(selection.log)
     let (groups, runs) = archive.errorGroups(of: try archive.selected(selection.run.many))
     try options.options.report.write(
       Reports.errorGroups(groups, runs), options: selection.log.repeated)

@@ -24,9 +24,9 @@ _ALL = "id"
 _COLUMNS = {
     "measures": command.TABLES["compare"]["measures"],
     "runs": [
-        "side", "id run", "started", "end", "makespan", "work", "idle", "tasks", "failed", "log",
+        "side", "id run", "job", "started", "end", "makespan", "work", "idle", "tasks", "failed", "log",
     ],
-    "trend": ["id run", "run number", "started", "measure", "class", "prefix", "value", "log"],
+    "trend": ["id run", "run number", "job", "started", "measure", "class", "prefix", "value", "log"],
     "groups": [
         "type", "frame", "runs", "tasks", "dependents", "first_id first_run", "last_id last_run",
         "exception", "key",
@@ -74,7 +74,9 @@ class Runs(Table):
         Parameters
         ----------
         expression
-            As for ``--runs``: ``label.pipeline=etl and started>-7d and not died last 20``.
+            As for ``--runs``: ``label.pipeline=etl and started>-7d and not died last 20``. One that
+            names ``job``, ``client`` or ``span`` selects the runs that have these; `compare`,
+            `trend` and `errors` show the jobs.
 
         Returns
         -------
