@@ -134,57 +134,70 @@ extension LogSet.Environment {
   }
 }
 
+/// Options that select runs by their properties.
+protocol RunsSelecting {
+  var runs: String? { get }
+}
+
+extension RunsSelecting {
+  /// `nil` without such an option.
+  ///
+  /// - Throws: `RunExpressionError`.
+  func choice() throws -> RunChoice? {
+    try runs.map { try RunExpression($0, now: Clock.now()).choice }
+  }
+
+  /// What a further command needs to select the same runs, after a space.
+  var repeated: String { runs.map { " --runs \(ShellWord.quoted($0))" } ?? "" }
+}
+
+/// The option that selects runs by their properties.
+struct RunsOption: ParsableArguments, RunsSelecting {
+  static let help = ArgumentHelp(
+    "All runs of which this is true, such as 'label.pipeline=etl and started>-7d and not died last 20'; see the article Many runs.",
+    valueName: "expression")
+
+  @Option(help: help)
+  var runs: String?
+}
+
+// In a debug build each level of groups within groups takes several times as long to parse.
+
 /// The options that select runs.
-struct RunOption: ParsableArguments {
+struct RunOption: ParsableArguments, RunsSelecting {
   @Option(
     help: ArgumentHelp(
       "latest, all, a number as in 'runs', or a run ID prefix. By default latest.",
       valueName: "run"))
   var run: String?
 
-  @OptionGroup var many: RunsOption
+  @Option(help: RunsOption.help)
+  var runs: String?
 
   var selector: String { run ?? "latest" }
 
   mutating func validate() throws {
-    if run != nil, many.runs != nil {
+    if run != nil, runs != nil {
       throw ValidationError("--run and --runs cannot be combined")
     }
   }
-
-  /// Selects runs by their properties; `nil` if `selector` does.
-  func choice() throws -> RunChoice? { try many.choice() }
 }
 
-/// The option that selects runs by their properties.
-struct RunsOption: ParsableArguments {
-  @Option(
-    help: ArgumentHelp(
-      "All runs of which this is true, such as 'label.pipeline=etl and started>-7d and not died last 20'; see the article Many runs.",
-      valueName: "expression"))
-  var runs: String?
-
-  /// - Throws: `RunExpressionError`.
-  func choice() throws -> RunChoice? {
-    try runs.map { try RunExpression($0, now: Clock.now()).choice }
-  }
-
-  var repeated: String { runs.map { " --runs \(ShellWord.quoted($0))" } ?? "" }
+/// Options that select runs of logs.
+protocol LogRunsSelecting {
+  var log: LogsOptions { get }
+  var run: RunOption { get }
 }
 
-/// The options that select runs of logs.
-struct RunOptions: ParsableArguments {
-  @OptionGroup var log: LogsOptions
-  @OptionGroup var run: RunOption
-
+extension LogRunsSelecting {
   var selector: String { run.selector }
 
   /// What a further command needs to read the same logs and runs; each option after a space.
   var repeated: String {
-    log.repeated + (run.run.map { " --run \(ShellWord.quoted($0))" } ?? "") + run.many.repeated
+    log.repeated + (run.run.map { " --run \(ShellWord.quoted($0))" } ?? "") + run.repeated
   }
 
-  /// Opens the logs of the selected runs; see `LogSet.resolve`.
+  /// Opens the logs of the selected runs; see `LogsOptions.resolve`.
   ///
   /// - Throws: `LogError`, `LogSetError`, `RunExpressionError`.
   func resolve(
@@ -194,6 +207,12 @@ struct RunOptions: ParsableArguments {
       run: run.selector, choosing: run.choice(), mode, follows: follows,
       restoresOrder: restoresOrder, takesJobs: takesJobs)
   }
+}
+
+/// The options that select runs of logs.
+struct RunOptions: ParsableArguments, LogRunsSelecting {
+  @OptionGroup var log: LogsOptions
+  @OptionGroup var run: RunOption
 }
 
 /// The option for the output format.

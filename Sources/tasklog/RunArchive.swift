@@ -56,7 +56,7 @@ struct RunArchive {
   ///
   /// - Throws: `RunExpressionError`, `LogError`; `LogSetError.noRuns` if there are none.
   mutating func selected(
-    _ option: RunsOption, else selector: String = "all"
+    _ option: some RunsSelecting, else selector: String = "all"
   ) throws -> [Archive.Item] {
     let items =
       try option.runs.map { try select($0, option: "--runs") }
@@ -68,7 +68,9 @@ struct RunArchive {
   /// The indexes of the runs that are selected as for `selected`, for commands that read whole runs.
   ///
   /// - Throws: as `selected`.
-  mutating func selectedRuns(_ option: RunsOption, else selector: String = "all") throws -> [Int] {
+  mutating func selectedRuns(
+    _ option: some RunsSelecting, else selector: String = "all"
+  ) throws -> [Int] {
     let items = try selected(option, else: selector)
     if items.contains(where: { $0.job != nil }) { Console.warn(LogsOptions.readsWholeRuns) }
     var seen: Set<Int> = []

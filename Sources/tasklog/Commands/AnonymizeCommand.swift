@@ -44,7 +44,7 @@ struct AnonymizeCommand: ParsableCommand {
   @OptionGroup var selection: RunOption
 
   mutating func validate() throws {
-    if named != nil, selection.run != nil || selection.many.runs != nil {
+    if named != nil, selection.run != nil || selection.runs != nil {
       throw ValidationError("name the run once: as an argument, with --run or with --runs")
     }
   }

@@ -117,7 +117,7 @@ struct QueryCommand: ParsableCommand {
 
   private func run(sql: String) throws {
     let selectors =
-      (selection.run == nil ? [] : ["--run"]) + (selection.many.runs == nil ? [] : ["--runs"])
+      (selection.run == nil ? [] : ["--run"]) + (selection.runs == nil ? [] : ["--runs"])
     let unsupported = (each ? [] : selectors) + filters.given + output.given
     if let option = unsupported.first {
       throw Failure.usage("\(option) cannot be combined with SQL; filter in the WHERE clause")
@@ -148,7 +148,7 @@ struct QueryCommand: ParsableCommand {
     sql: String, _ parameters: [(name: String, value: SQLiteValue)], ofEachIn archive: RunArchive
   ) throws {
     var archive = archive
-    let indexes = try archive.selectedRuns(selection.many, else: selection.run ?? "all")
+    let indexes = try archive.selectedRuns(selection, else: selection.run ?? "all")
     let takesRun = sql.contains(":run")
     let seconds = timeout ?? 60
     SQLMemory.limitProcess()

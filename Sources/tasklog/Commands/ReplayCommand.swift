@@ -134,7 +134,7 @@ struct ReplayCommand: AsyncParsableCommand {
     }
     var archive = try RunArchive(selection.log)
     let indexes = try archive.selectedRuns(
-      selection.run.many, else: selection.run.run ?? "all")
+      selection.run, else: selection.run.run ?? "all")
     let code = try Backtest(archive).run(indexes, backtest)
     if code != 0 { throw ExitCode(code) }
   }

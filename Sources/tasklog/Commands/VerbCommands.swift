@@ -4,41 +4,49 @@ import LogAnalysis
 import LogFormat
 import Querying
 
-/// The options of the commands that print a report.
-struct VerbOptions: ParsableArguments {
-  @OptionGroup var selection: RunOptions
-  @OptionGroup var report: ReportOptions
+/// Options of a command that prints a report.
+protocol VerbSelecting: LogRunsSelecting {
+  var report: ReportOptions { get }
+}
 
+extension VerbSelecting {
   /// Makes a report and writes it, with warnings about the runs.
   ///
-  /// - Parameter filters: those that further commands need, each after a space.
+  /// - Parameters:
+  ///   - filters: those that further commands need, each after a space.
+  ///   - takesJobs: whether only the selected jobs are read, which are given by the ID of their run.
   func write(
-    filters: String = "", _ makeReport: (LogReader, [RunInfo]) throws -> Report
-  ) throws {
-    try write(filters: filters, takesJobs: false) { reader, runs, _ in
-      try makeReport(reader, runs)
-    }
-  }
-
-  /// The same for a command that reads only the selected jobs, which are given by the ID of their run.
-  func write(
-    filters: String, takesJobs: Bool = true,
+    filters: String, takesJobs: Bool,
     _ makeReport: (LogReader, [RunInfo], _ jobs: [String: [Job]]) throws -> Report
   ) throws {
-    let logs = try selection.resolve(.one, takesJobs: takesJobs)
+    let logs = try resolve(.one, takesJobs: takesJobs)
     defer { logs.remove() }
     let reader = try logs.reader()
     let runs = try logs.parts[0].runs(reader)
     try report.write(
-      try makeReport(reader, runs, logs.jobs), options: selection.repeated, filters: filters)
+      try makeReport(reader, runs, logs.jobs), options: repeated, filters: filters)
     try RunWarnings.print(reader, runs)
   }
 }
 
+/// The options of the commands that print a report of whole runs.
+struct VerbOptions: ParsableArguments, VerbSelecting {
+  @OptionGroup var log: LogsOptions
+  @OptionGroup var run: RunOption
+  @OptionGroup var report: ReportOptions
+
+  /// Makes a report and writes it.
+  func write(_ makeReport: (LogReader, [RunInfo]) throws -> Report) throws {
+    try write(filters: "", takesJobs: false) { reader, runs, _ in try makeReport(reader, runs) }
+  }
+}
+
 /// The options of the commands that print a report of a run, or of a part of it.
-struct ScopedVerbOptions: ParsableArguments {
+struct ScopedVerbOptions: ParsableArguments, VerbSelecting {
   @OptionGroup(title: "Filters") var scope: ScopeOptions
-  @OptionGroup var options: VerbOptions
+  @OptionGroup var log: LogsOptions
+  @OptionGroup var run: RunOption
+  @OptionGroup var report: ReportOptions
 
   static func usage(_ command: String) -> String {
     "tasklog \(command) [<filter> ...] [--log <path> ...] [--run <run>] [--format <format>] "
@@ -50,11 +58,11 @@ struct ScopedVerbOptions: ParsableArguments {
     // Errors in the command come before any error of a log.
     let filter = try scope.filter(now: Clock.now())
     var scoped: ScopedRuns?
-    try options.write(filters: scope.repeated) { reader, runs, jobs in
+    try write(filters: scope.repeated, takesJobs: true) { reader, runs, jobs in
       let part = try ScopedRuns(reader, runs, filter, jobs: jobs)
       scoped = part
       // A table without rows says less than the line about it.
-      return part.isEmpty && options.report.format.isTable
+      return part.isEmpty && report.format.isTable
         ? Report([]) : try makeReport(reader, runs, part.scopes)
     }
     for line in scoped?.lines ?? [] { Console.warn(line) }
@@ -140,21 +148,20 @@ struct ErrorsCommand: ParsableCommand {
   @OptionGroup var options: ScopedVerbOptions
 
   func run() throws {
-    let selection = options.options.selection
-    if selection.run.many.runs != nil, options.scope.repeated.isEmpty,
-      [nil, "groups"].contains(options.options.report.table)
+    if options.run.runs != nil, options.scope.repeated.isEmpty,
+      [nil, "groups"].contains(options.report.table)
     {
-      return try group(selection)
+      return try group()
     }
     try options.write(Reports.errors(_:_:in:))
   }
 
   /// Groups the errors of many runs.
-  private func group(_ selection: RunOptions) throws {
-    var archive = try RunArchive(selection.log)
-    let (groups, runs) = archive.errorGroups(of: try archive.selected(selection.run.many))
-    try options.options.report.write(
-      Reports.errorGroups(groups, runs), options: selection.log.repeated)
+  private func group() throws {
+    var archive = try RunArchive(options.log)
+    let (groups, runs) = archive.errorGroups(of: try archive.selected(options.run))
+    try options.report.write(
+      Reports.errorGroups(groups, runs), options: options.log.repeated)
   }
 }
 
