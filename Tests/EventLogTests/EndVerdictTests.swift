@@ -55,6 +55,8 @@ import Testing
       [.nannyKill(reason: "nanny-close"), .closing(reason: "nanny-close"), lost, exit(0)],
       .nannyClosed
     ),
+    // It had ended before its nanny closed.
+    ([lost, exit(-9), .nannyKill(reason: "nanny-close")], .killed),
     ([.nannyKill(reason: "signal-15"), .closing(reason: "signal-15"), lost, exit(0)], .killed),
     ([.closing(reason: "worker-handle-scheduler-connection-broken"), lost], .connectionLost),
     ([lost], .unknown),

@@ -1,7 +1,21 @@
 extension EndEvidence {
   /// The cause of the end. What was planned comes before what the process did then: a nanny kills a
   /// worker that does not close on request.
-  package var verdict: EndVerdict {
+  package var verdict: EndVerdict { untilExit.decided }
+
+  /// Without what its nanny did after the process had ended: a nanny that closes names the worker that
+  /// it had last until the next one has started.
+  private var untilExit: EndEvidence {
+    var evidence = self
+    let exit = facts.firstIndex { fact in if case .nannyExit = fact.kind { true } else { false } }
+    guard let exit else { return self }
+    evidence.facts.removeAll { fact in
+      if case .nannyKill = fact.kind { fact.seq > facts[exit].seq } else { false }
+    }
+    return evidence
+  }
+
+  private var decided: EndVerdict {
     let rules = [
       byMemory, byManager, byHeartbeat, byRequest, byJobEnd, byReason, byNanny, byItself,
       byEndOfContainer,

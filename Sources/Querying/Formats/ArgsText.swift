@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// Args as shown to people: an exception with its text, never its pickle.

@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 
 /// Lines of text for a terminal.
 struct TextBlock {
@@ -83,6 +84,7 @@ struct TextBlock {
   /// The commands that take the filters of a report.
   private static let filtered: Set<Substring> = [
     "summary", "errors", "workers", "slowest", "critical-path", "open", "report", "export",
+    "time", "jobs",
   ]
 
   /// The options to repeat; `check` is about all runs.

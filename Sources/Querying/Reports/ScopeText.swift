@@ -1,5 +1,6 @@
 import EventLog
 import LogAnalysis
+import LogFormat
 
 extension RunScope.Share {
   /// How much of the run is shown, in one line.
