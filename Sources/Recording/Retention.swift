@@ -97,7 +97,7 @@ final class Retention: @unchecked Sendable {
     do {
       var progress = LogRetention.Progress()
       progress.isStopped = { [self] in isStopping.load(ordering: .relaxed) }
-      _ = try LogRetention(logs: [log], rules: policy, keepsFailures: rules.keepsFailures)
+      _ = try LogRetention(log: log, rules: policy, keepsFailures: rules.keepsFailures)
         .prune(progress)
       hasReported.store(false, ordering: .relaxed)
     } catch {

@@ -71,20 +71,14 @@ struct LogsOptions: ParsableArguments {
   /// The paths of all named logs, each once, with templates, folders and patterns expanded.
   ///
   /// - Throws: see `ArchiveFiles.logs`.
-  func allPaths() throws -> [String] { try Self.paths(given) }
+  func allPaths() throws -> [String] { try ArchiveFiles.logs(of: given) }
 
-  /// - Throws: see `ArchiveFiles.logs`.
-  static func paths(_ names: [String]) throws -> [String] {
-    var seen: Set<String> = []
-    return try names.flatMap(ArchiveFiles.logs).filter { seen.insert($0).inserted }
-  }
-
-  /// Does something with each log. Of several logs, one for which that fails is reported, and does not
+  /// Changes each log, without those that links in folders lead to. Of several logs, one for which that fails is reported, and does not
   /// stop the others; the command ends with 1 then.
   ///
   /// - Throws: see `ArchiveFiles.logs`; what the body throws for a single log.
   static func forEach(_ names: [String], _ body: (_ path: String) throws -> Void) throws {
-    let paths = try paths(names)
+    let paths = try ArchiveFiles.logs(of: names, isWriting: true)
     if paths.count == 1 { return try body(paths[0]) }
     for path in paths {
       do { try body(path) } catch { Console.omit("\(error)") }

@@ -145,14 +145,20 @@ struct RunArchive {
     }
   }
 
-  /// The errors of runs or jobs by exception and function, and their runs; what cannot be read is reported
-  /// and left out.
+  /// The errors of runs by exception and function, and these runs; of jobs those of their tasks, each once.
+  /// What cannot be read is reported and left out.
   func errorGroups(
     of items: [Archive.Item]
   ) -> (ErrorGroups, runs: [(number: Int64, id: String)]) {
-    var found: [[ErrorCause]?] = Array(repeating: nil, count: items.count)
-    archive.read(items.map(\.index), environment: environment) { place, reader, run in
-      let scope = try items[place].job.flatMap { try reader.scope(of: run, $0.scope) }
+    var filters: [Int: ScopeFilter] = [:]
+    for item in items {
+      if let job = item.job { filters[item.index, default: ScopeFilter()].add(job) }
+    }
+    let indexes = Set(items.map(\.index)).sorted()
+    let wanted = indexes.map { filters[$0] ?? ScopeFilter() }
+    var found: [[ErrorCause]?] = Array(repeating: nil, count: indexes.count)
+    archive.read(indexes, environment: environment) { place, reader, run in
+      let scope = try reader.scope(of: run, wanted[place])
       return try reader.failures(of: run, in: scope).causes()
     } take: {
       place, result in
@@ -160,14 +166,13 @@ struct RunArchive {
       case .success(let causes): found[place] = causes
       case .failure(let error):
         environment.omit(
-          Archive.Unreadable(
-            path: archive.runs[items[place].index].paths[0], reason: "\(error)"))
+          Archive.Unreadable(path: archive.runs[indexes[place]].paths[0], reason: "\(error)"))
       }
     }
     var groups = ErrorGroups()
     for (place, causes) in found.enumerated() {
       for cause in causes ?? [] { groups.add(cause, run: place) }
     }
-    return (groups, items.map { (Int64($0.index + 1), archive.runs[$0.index].entry.id) })
+    return (groups, indexes.map { (Int64($0 + 1), archive.runs[$0].entry.id) })
   }
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// The identity of the file at a path: one file may have many names.
-package struct FileIdentity: Equatable {
+package struct FileIdentity: Hashable {
   private let device: dev_t
   private let inode: ino_t
 

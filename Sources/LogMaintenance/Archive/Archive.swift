@@ -43,12 +43,7 @@ package struct Archive {
   ///   - prepare: called with each log that the catalogue does not know, before it is read.
   /// - Throws: see `ArchiveFiles.logs`.
   package init(_ names: [String], prepare: (String) throws -> Void) throws {
-    var paths: [String] = []
-    var seen: Set<String> = []
-    for name in names {
-      paths += try ArchiveFiles.logs(name).filter { seen.insert($0).inserted }
-    }
-    try read(paths, Catalogue(), prepare)
+    try read(try ArchiveFiles.logs(of: names), Catalogue(), prepare)
   }
 
   mutating func set(_ jobs: [Job], ofRun index: Int) { runs[index].entry.jobs = jobs }
@@ -120,18 +115,36 @@ package struct Archive {
     runs.sort { ($0.entry.started, $0.entry.id) < ($1.entry.started, $1.entry.id) }
   }
 
-  /// Counts what several files have of a run, each task once.
+  /// Puts the files of a run in the order of recording, without copies of segments, and counts what they
+  /// have of it, each task once.
   private mutating func joinSegments(_ place: Int) throws {
     let id = runs[place].entry.id
     do {
       let segments = try runs[place].paths.compactMap { path in
         let reader = try LogReader(path: path)
         return try reader.runs().first { $0.id == id }.map { RunSegment(reader: reader, run: $0) }
-      }.sorted { ($0.run.started, $0.reader.path) < ($1.run.started, $1.reader.path) }
+      }.inOrder
+      runs[place].paths = segments.map(\.reader.path)
       var origins = RunOrigins()
       if let whole = try RunEntry(segments, &origins) { runs[place].entry = whole }
     } catch let error as LogError {
       unreadable.append(Unreadable(path: runs[place].paths[0], reason: "\(error)"))
+    }
+  }
+}
+
+extension [RunSegment] {
+  /// The segments of a rotated run number their events consecutively, whatever the names of their files.
+  fileprivate var inOrder: [RunSegment] {
+    let sorted = sorted {
+      ($0.run.firstSeq ?? .max, $0.reader.path) < ($1.run.firstSeq ?? .max, $1.reader.path)
+    }
+    return sorted.reduce(into: []) { segments, segment in
+      let isCopy = segments.contains {
+        !segment.run.isPartial && !$0.run.isPartial && segment.run.firstSeq != nil
+          && $0.run.firstSeq == segment.run.firstSeq && $0.run.lastSeq == segment.run.lastSeq
+      }
+      if !isCopy { segments.append(segment) }
     }
   }
 }

@@ -22,6 +22,38 @@ package enum ArchiveFiles {
     return found
   }
 
+  /// The logs that names stand for, each file once: if a link and the file itself are named, the file.
+  ///
+  /// - Parameter isWriting: leaves out links in folders and patterns, which may lead elsewhere.
+  /// - Throws: as for a single name.
+  package static func logs(of names: [String], isWriting: Bool = false) throws -> [String] {
+    var paths: [String] = []
+    var places: [FileIdentity: Int] = [:]
+    for name in names {
+      let isNamed = !isCollection(name)
+      for path in try logs(name) {
+        let isLink = isLink(path)
+        if isLink, isWriting, !isNamed { continue }
+        guard let identity = FileIdentity(path) else {
+          if !paths.contains(path) { paths.append(path) }
+          continue
+        }
+        if let place = places[identity] {
+          if !isLink, Self.isLink(paths[place]) { paths[place] = path }
+        } else {
+          places[identity] = paths.count
+          paths.append(path)
+        }
+      }
+    }
+    return paths
+  }
+
+  private static func isLink(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
+
   private static func logs(matching pattern: String) throws -> [String] {
     try matches(pattern).flatMap { path in
       isFolder(path) ? try logs(in: path) : LogFile.mayBeLog(path) ? [path] : []

@@ -1,3 +1,4 @@
+import CSupport
 import EventLog
 import Glibc
 import LogFormat
@@ -5,8 +6,8 @@ import LogFormat
 /// Logs that earlier commands have put together, in the user's cache folder, so that the parts of a run
 /// are merged once and not by each command.
 ///
-/// For each there are `NAME.db` and `NAME.from`, the list of the files it was made from. They are never
-/// required: one whose files have changed, or that cannot be read, is removed and made again.
+/// For each there are `NAME.db` and `NAME.from`, its checksum and the list of the files it was made from.
+/// They are never required: one whose files have changed, or that is damaged, is removed and made again.
 enum JoinedLogs {
   /// What a log was made from, and how.
   struct Key {
@@ -56,15 +57,13 @@ enum JoinedLogs {
   /// The log that was made from the same files; `nil` if there is none.
   static func find(_ key: Key) -> Kept? {
     guard let folder = folder() else { return nil }
+    // What has been removed from a log since does not stay.
+    removeOld(folder)
     let files = Files(folder, key.name)
-    let lock = open(files.list, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
-    guard lock >= 0 else { return nil }
-    // A process that removes it has the exclusive lock.
-    guard flock(lock, LOCK_SH | LOCK_NB) == 0, access(files.log, F_OK) == 0 else {
-      close(lock)
-      return nil
-    }
-    guard (try? LogReader(path: files.log)) != nil else {
+    guard let lock = files.lock(LOCK_SH) else { return nil }
+    guard access(files.log, F_OK) == 0, let checksum = checksum(files.log),
+      list(lock)?.checksum == checksum
+    else {
       if flock(lock, LOCK_EX | LOCK_NB) == 0 { files.remove() }
       close(lock)
       return nil
@@ -77,20 +76,15 @@ enum JoinedLogs {
   ///
   /// - Parameter log: it is closed; it is moved.
   static func keep(_ key: Key, _ log: String) -> Kept? {
-    guard let folder = folder(), LogPruning.bytes(of: log) <= maximumBytes / 4, key.isCurrent
+    guard let folder = folder(), LogPruning.bytes(of: log) <= maximumBytes / 4, key.isCurrent,
+      let checksum = checksum(log)
     else { return nil }
     let files = Files(folder, key.name)
-    let lock = open(files.list, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-    guard lock >= 0 else { return nil }
-    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      close(lock)
-      return nil
-    }
+    guard let lock = files.lock(LOCK_EX, creates: true) else { return nil }
     files.removeLog()
-    let list = Array(([key.kind] + key.paths).joined(separator: "\0").utf8)
+    let list = Array(([checksum, key.kind] + key.paths).joined(separator: "\0").utf8)
     guard ftruncate(lock, 0) == 0, list.count <= maximumList,
-      write(lock, list, list.count) == list.count, move(log, to: files.part),
-      rename(files.part, files.log) == 0
+      write(lock, list, list.count) == list.count, move(log, to: files)
     else {
       files.remove()
       close(lock)
@@ -129,6 +123,21 @@ enum JoinedLogs {
       part = "\(folder)/\(name).part"
     }
 
+    /// A descriptor of the list with a lock; `nil` if another process has one, or has just removed it.
+    func lock(_ kind: Int32, creates: Bool = false) -> Int32? {
+      let flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | (creates ? O_CREAT : 0)
+      let descriptor = open(list, flags, 0o600)
+      guard descriptor >= 0 else { return nil }
+      var (locked, named) = (stat(), stat())
+      if flock(descriptor, kind | LOCK_NB) == 0, fstat(descriptor, &locked) == 0,
+        lstat(list, &named) == 0, locked.st_ino == named.st_ino
+      {
+        return descriptor
+      }
+      close(descriptor)
+      return nil
+    }
+
     func removeLog() {
       for path in [part, log] + WALPolicy.companions(of: log) { unlink(path) }
     }
@@ -140,9 +149,17 @@ enum JoinedLogs {
     }
   }
 
-  /// Moves a file, to another file system, too.
-  private static func move(_ path: String, to target: String) -> Bool {
-    if rename(path, target) == 0 { return true }
+  /// Moves a log, from another file system, too; if that is not possible, it stays where it is.
+  private static func move(_ path: String, to files: Files) -> Bool {
+    if rename(path, files.log) == 0 { return true }
+    guard errno == EXDEV, copy(path, to: files.part), rename(files.part, files.log) == 0 else {
+      return false
+    }
+    unlink(path)
+    return true
+  }
+
+  private static func copy(_ path: String, to target: String) -> Bool {
     let source = open(path, O_RDONLY | O_CLOEXEC)
     guard source >= 0 else { return false }
     defer { close(source) }
@@ -155,18 +172,42 @@ enum JoinedLogs {
     while done < status.st_size {
       guard sendfile(copy, source, &done, 1 << 30) > 0 else { return false }
     }
-    unlink(path)
     return true
+  }
+
+  /// `nil` if the file cannot be read.
+  private static func checksum(_ path: String) -> String? {
+    let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var (sum, size) = (UInt32(0), 0)
+    let block = UnsafeMutableRawPointer.allocate(byteCount: 1 << 20, alignment: 16)
+    defer { block.deallocate() }
+    while true {
+      let count = read(descriptor, block, 1 << 20)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { return nil }
+      if count == 0 { return "\(size) \(sum)" }
+      sum = tl_crc32c(sum, block, count)
+      size += count
+    }
   }
 
   private static func removeOld(_ folder: String) {
     var kept: [(files: Files, read: Int64)] = []
-    for entry in (try? FolderListing.names(folder)) ?? [] where entry.hasSuffix(".from") {
-      let name = String(entry.dropLast(5))
+    let entries = Set((try? FolderListing.names(folder)) ?? [])
+    for entry in entries {
+      guard let dot = entry.lastIndex(of: ".") else { continue }
+      let name = String(entry[..<dot])
       let files = Files(folder, name)
+      guard entry.hasSuffix(".from") else {
+        // The list is made first and removed last.
+        if !entries.contains(name + ".from"), access(files.list, F_OK) != 0 { files.removeLog() }
+        continue
+      }
       var status = stat()
       guard lstat(files.list, &status) == 0 else { continue }
-      if isCurrent(files, name) {
+      if access(files.log, F_OK) == 0, isCurrent(files, name) {
         let read = status.st_mtim
         kept.append((files, Int64(read.tv_sec) &* 1_000_000_000 &+ Int64(read.tv_nsec)))
       } else {
@@ -184,18 +225,23 @@ enum JoinedLogs {
     let descriptor = open(files.list, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
-    let list = DatabaseImage.read(descriptor, at: 0, count: maximumList)
-    let parts = String(decoding: list, as: UTF8.self)
+    return list(descriptor).flatMap { Key($0.kind, $0.paths)?.name } == name
+  }
+
+  /// What a list says; `nil` if it is none.
+  private static func list(
+    _ descriptor: Int32
+  ) -> (checksum: String, kind: String, paths: [String])? {
+    let bytes = DatabaseImage.read(descriptor, at: 0, count: maximumList)
+    let parts = String(decoding: bytes, as: UTF8.self)
       .split(separator: "\0", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count > 1 else { return false }
-    return Key(parts[0], Array(parts.dropFirst()))?.name == name
+    return parts.count > 2 ? (parts[0], parts[1], Array(parts.dropFirst(2))) : nil
   }
 
   /// Removes a log unless a process reads it.
   private static func remove(_ files: Files) {
-    let lock = open(files.list, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
-    guard lock >= 0 else { return }
-    defer { close(lock) }
-    if flock(lock, LOCK_EX | LOCK_NB) == 0 { files.remove() }
+    guard let lock = files.lock(LOCK_EX) else { return }
+    files.remove()
+    close(lock)
   }
 }

@@ -84,9 +84,6 @@ package final class LogSet {
     kept.removeAll()
   }
 
-  /// Removes the merged logs, kept for later commands, whose files have changed.
-  package static func removeOutdatedCopies() { JoinedLogs.removeOld() }
-
   /// Whether following ended before the run did.
   package var hasFailed: Bool { rotated.contains { $0.hasFailed } }
 

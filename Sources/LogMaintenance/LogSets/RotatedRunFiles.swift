@@ -30,6 +30,8 @@ final class RotatedRunFiles: @unchecked Sendable {
   private let isFollowed: Bool
   private var thread: pthread_t?
   private var isClosed = false
+  /// Whether there are segments in it that were not named.
+  private var hasMoreFiles = false
 
   /// - Throws: `LogError`, `LogSetError`.
   init(
@@ -79,7 +81,7 @@ final class RotatedRunFiles: @unchecked Sendable {
 
   /// The log, closed, if nothing will be added to it.
   func finished() -> String? {
-    guard !isFollowed, locks.isEmpty else { return nil }
+    guard !isFollowed, locks.isEmpty, !hasMoreFiles else { return nil }
     closeMerge()
     return path
   }
@@ -113,6 +115,7 @@ final class RotatedRunFiles: @unchecked Sendable {
       if !isFollowed, let newest = SegmentFollower.next(after: reader.path, template),
         !readers.contains(where: { $0.path == newest })
       {
+        hasMoreFiles = true
         readers.insert(try LogReader(path: newest), at: index)
       }
     }

@@ -4,29 +4,62 @@ import LogFormat
 
 /// Removes runs, or segments of them, from logs by rules.
 package struct LogRetention {
-  /// Paths, templates for many logs, folders and patterns.
-  package let logs: [String]
   package let rules: RetentionPolicy
   /// Whether the stories of failed tasks and of their dependencies stay.
   package let keepsFailures: Bool
-  /// The paths that are left out of folders and patterns.
-  package let omitted: Set<String>
+  private let names: [String]
+  /// Whether folders and patterns stand for many logs.
+  private let isExpanding: Bool
+  /// Called with a log that cannot be read or changed, and is left out; without it that ends the pruning.
+  private let omit: ((_ path: String, _ error: any Error) -> Void)?
+  private let omitted = Omitted()
 
+  private final class Omitted {
+    var paths: Set<String> = []
+  }
+
+  /// - Parameter log: a path, or a template for many logs.
+  package init(log: String, rules: RetentionPolicy, keepsFailures: Bool) {
+    (names, isExpanding, omit) = ([log], false, nil)
+    (self.rules, self.keepsFailures) = (rules, keepsFailures)
+  }
+
+  /// - Parameters:
+  ///   - names: paths, templates, folders and patterns.
+  ///   - omit: called with a log that cannot be read or changed, if there are several.
   package init(
-    logs: [String], rules: RetentionPolicy, keepsFailures: Bool, omitting omitted: Set<String> = []
-  ) {
-    (self.logs, self.rules, self.keepsFailures) = (logs, rules, keepsFailures)
-    self.omitted = omitted
+    names: [String], rules: RetentionPolicy, keepsFailures: Bool,
+    omit: @escaping (_ path: String, _ error: any Error) -> Void
+  ) throws {
+    (self.names, isExpanding) = (names, true)
+    (self.rules, self.keepsFailures) = (rules, keepsFailures)
+    self.omit = try ArchiveFiles.logs(of: names, isWriting: true).count > 1 ? omit : nil
   }
 
   /// The files of all logs, each once; the last one of a folder may have been removed.
   ///
   /// - Throws: `LogError` if a folder cannot be read.
-  private func paths() throws -> [String] {
-    var seen = omitted
-    return try logs.flatMap { name in
-      do { return try ArchiveFiles.logs(name) } catch LogSetError.noLogs { return [] }
-    }.filter { seen.insert($0).inserted }
+  package func paths() throws -> [String] {
+    guard isExpanding else { return names.flatMap(LogTemplate.all) }
+    do {
+      let paths = try ArchiveFiles.logs(of: names, isWriting: true)
+      return paths.filter { !omitted.paths.contains($0) }
+    } catch LogSetError.noLogs {
+      return []
+    }
+  }
+
+  /// Does something with a log; `nil` if that fails, and others go on.
+  ///
+  /// - Throws: what the body throws, for a single log.
+  package func attempt<Result>(_ path: String, _ body: () throws -> Result) throws -> Result? {
+    guard let omit else { return try body() }
+    do {
+      return try body()
+    } catch {
+      if omitted.paths.insert(path).inserted { omit(path, error) }
+      return nil
+    }
   }
 
   /// A run to remove, with the number of its events.
@@ -66,8 +99,10 @@ package struct LogRetention {
 
   private func chosen(from paths: [String]) throws -> [Pruned] {
     rules.choose(
-      try paths.flatMap {
-        try RetentionPolicy.candidates([$0], withEmpty: template(of: $0) != nil)
+      try paths.flatMap { path in
+        try attempt(path) {
+          try RetentionPolicy.candidates([path], withEmpty: template(of: path) != nil)
+        } ?? []
       }, bytes: bytes(paths)
     ).map { Pruned(candidate: $0.candidate, reason: $0.reason, events: $0.candidate.events) }
       .filter { $0.events > 0 || isRemovable($0.candidate.path) }
@@ -77,6 +112,8 @@ package struct LogRetention {
   ///
   /// - Throws: `LogError`.
   package func prune(_ progress: Progress = Progress()) throws -> [Pruned] {
+    // They have what is removed.
+    defer { JoinedLogs.removeOld() }
     try reclaimLeftoverSpace()
     var done: [Pruned] = []
     // The new size of a log is only known afterwards, so this repeats while it is too large.
@@ -95,10 +132,13 @@ package struct LogRetention {
 
   /// Frees the space that a killed process has left empty.
   private func reclaimLeftoverSpace() throws {
-    for path in try paths() where try LogReader(path: path).freeBytes() > 0 {
-      let pruning = try LogPruning(path: path)
-      defer { pruning.close() }
-      _ = try pruning.reclaimSpace()
+    for path in try paths() {
+      _ = try attempt(path) {
+        guard try LogReader(path: path).freeBytes() > 0 else { return }
+        let pruning = try LogPruning(path: path)
+        defer { pruning.close() }
+        _ = try pruning.reclaimSpace()
+      }
     }
   }
 
@@ -108,16 +148,22 @@ package struct LogRetention {
     for run in chosen where !paths.contains(run.candidate.path) { paths.append(run.candidate.path) }
     for path in paths where !progress.isStopped() {
       let selected = chosen.filter { $0.candidate.path == path }
-      let others = files(besides: path)
-      if !keepsFailures, isRemovable(path), try isAll(selected, path) {
-        if try RunFileRemoval(path).remove(others: others) { done += selected }
-        continue
-      }
-      done += try prune(selected, in: path, progress)
-      // The file is empty: no task had failed.
-      if isRemovable(path), try isAll([], path) {
-        _ = try RunFileRemoval(path).remove(others: others)
-      }
+      done += try attempt(path) { try remove(selected, from: path, progress) } ?? []
+    }
+    return done
+  }
+
+  private func remove(
+    _ selected: [Pruned], from path: String, _ progress: Progress
+  ) throws -> [Pruned] {
+    let others = files(besides: path)
+    if !keepsFailures, isRemovable(path), try isAll(selected, path) {
+      return try RunFileRemoval(path).remove(others: others) ? selected : []
+    }
+    let done = try prune(selected, in: path, progress)
+    // The file is empty: no task had failed.
+    if isRemovable(path), try isAll([], path) {
+      _ = try RunFileRemoval(path).remove(others: others)
     }
     return done
   }
@@ -136,14 +182,18 @@ package struct LogRetention {
     guard let template = template(of: path) else { return false }
     let files = LogTemplate.files(template)
     guard let file = files.first(where: { $0.path == path }) else { return true }
+    // A name that has the ID of a run does not say that there is no other run.
+    let runs = try? LogReader(path: path).runs()
+    guard runs?.allSatisfy({ $0.id == file.run }) != false else { return false }
     let parts = files.filter { $0.run == file.run }
     return parts.count == 1 || parts.last != file
   }
 
   /// The template that gave a file its name; `nil` if it is a file for many runs, or was named itself.
   private func template(of path: String) -> String? {
-    guard !logs.contains(path), let template = LogTemplate.of(path) else { return nil }
-    return logs.contains(template) || logs.contains(where: ArchiveFiles.isCollection)
+    guard !names.contains(path), let template = LogTemplate.of(path) else { return nil }
+    return names.contains(template)
+      || isExpanding && names.contains(where: ArchiveFiles.isCollection)
       ? template : nil
   }
 

@@ -116,7 +116,8 @@ struct CompareCommand: ParsableCommand {
     let others = try archive.select(baseline ?? "", option: "--baseline", excluding: chosen)
     guard !others.isEmpty else {
       throw Failure.run(
-        "--baseline '\(baseline ?? "")': selects no \(kind?.rawValue ?? "run") but the compared ones; "
+        "--baseline '\(baseline ?? "")': selects no \(kind?.rawValue ?? "run")"
+          + (chosen.isEmpty ? "; " : " but the compared ones; ")
           + "see 'tasklog \(kind == nil ? "runs" : "jobs")'")
     }
     let found = archive.figures(of: others + chosen)

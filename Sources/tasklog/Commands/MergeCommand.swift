@@ -29,7 +29,7 @@ struct MergeCommand: ParsableCommand {
     guard !LogTemplate.isTemplate(into) else {
       throw Failure.usage("--into \(into): the merged log is one file; omit {run} from its name")
     }
-    let logs = try LogsOptions.paths(logs)
+    let logs = try ArchiveFiles.logs(of: logs)
     for path in logs {
       guard !FileIdentity.isSame(path, into) else {
         throw Failure.usage("--into \(into): is one of the logs to read; name another file")

@@ -17,8 +17,8 @@ struct PruneCommand: ParsableCommand {
       and the next prune completes the work.
 
       With a name like logs/{run}.db, a folder or a pattern the rules apply to all the logs \
-      together. A file that is named after its run is removed when it is empty; a file for many \
-      runs stays.
+      together, links in a folder left out. A file that is named after its run is removed when it \
+      is empty; a file for many runs stays.
 
       Examples:
         tasklog prune --older-than 7d --dry-run
@@ -53,9 +53,15 @@ struct PruneCommand: ParsableCommand {
 
   func run() throws {
     let rules = try rules()
-    let retention = LogRetention(
-      logs: logs.given, rules: rules, keepsFailures: keepFailures, omitting: try unreadable())
+    let retention = try LogRetention(
+      names: logs.given, rules: rules, keepsFailures: keepFailures
+    ) { _, error in
+      Console.omit("\(error); it is not pruned")
+    }
     guard !dryRun else { return try write(try retention.chosen(), retention) }
+    for path in try retention.paths() {
+      _ = try retention.attempt(path) { _ = try LogOptions.recovered(path) }
+    }
     var progress = LogRetention.Progress()
     progress.begin = { events in
       var bar = ProgressBar(total: events, noun: "events")
@@ -67,26 +73,7 @@ struct PruneCommand: ParsableCommand {
       Console.warn(
         "\(path): \(Quantity.text(bytes: bytes)) will be freed when no command reads the log")
     }
-    let pruned = try retention.prune(progress)
-    // They have what was removed.
-    LogSet.removeOutdatedCopies()
-    try write(pruned, retention)
-  }
-
-  /// Recovers what dead recorders left, and returns which of several logs cannot be read.
-  private func unreadable() throws -> Set<String> {
-    var unreadable: Set<String> = []
-    let paths = try logs.allPaths()
-    for path in paths {
-      do {
-        _ = try LogReader(path: dryRun ? path : LogOptions.recovered(path))
-      } catch {
-        guard paths.count > 1 else { throw error }
-        Console.omit("\(error); it is not pruned")
-        unreadable.insert(path)
-      }
-    }
-    return unreadable
+    try write(try retention.prune(progress), retention)
   }
 
   private func rules() throws -> RetentionPolicy {
