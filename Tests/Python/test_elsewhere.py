@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -60,7 +61,7 @@ def test_the_wheel_is_for_any_system_and_has_no_native_part(wheel: Path) -> None
 
 #: Logs that are opened together.
 LOGS = [
-    *([path] for path in FROZEN if path.name.startswith("v2")),
+    *([path] for path in FROZEN if path.stem not in ("v1-demo", "v1-future")),
     [SAMPLE],
     [path for path in FROZEN if path.stem in ("v2-dask", "v2-demo")],
     # What does not depend on a log.
@@ -68,25 +69,55 @@ LOGS = [
 ]
 
 
-@pytest.mark.parametrize("logs", LOGS, ids=lambda logs: "+".join(Path(one).stem for one in logs))
-def test_answers_are_those_of_the_native_library(python: Path, logs: list[Path | str]) -> None:
+def compare(python: Path, tasklog: Any, arguments: list[Path | str]) -> dict[str, Any]:
+    """What the native library answers, after a Python without it has answered the same."""
     program = HERE / "reading_answers.py"
     native = json.loads(
         subprocess.run(
-            [sys.executable, program, *logs],
+            [sys.executable, program, *arguments],
             capture_output=True,
             text=True,
             check=True,
             # Expressions are those of the locale.
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            env={
+                **os.environ, "LC_ALL": "C.UTF-8", "TASKLOG_PROGRAM": str(tasklog.program),
+            },
         ).stdout
-    )
-    pure = json.loads(run(python, program, *logs))
-    assert pure.keys() == native.keys() and len(native) > 60
-    different = {q: (native[q], pure[q]) for q in native if native[q] != pure[q]}
-    assert different == {}
+    )  # fmt: skip
+    pure = json.loads(run(python, program, *arguments))
+    different = {q: (native[q], pure.get(q)) for q in native if native[q] != pure.get(q)}
+    assert different == {} and pure.keys() == native.keys()
+    return native
+
+
+@pytest.mark.parametrize("logs", LOGS, ids=lambda logs: "+".join(Path(one).stem for one in logs))
+def test_answers_are_those_of_the_native_library(
+    python: Path, tasklog: Any, logs: list[Path | str]
+) -> None:
+    native = compare(python, tasklog, logs)
     # They are not all errors.
+    assert len(native) > 60
     assert sum(isinstance(answer, list) for answer in native.values()) > 40
+
+
+def test_analyses_are_those_of_the_command(python: Path, tasklog: Any, tmp_path: Path) -> None:
+    """On real runs: one with failures, and one whose workers were killed; of both formats."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    for path in (SAMPLE, *(each for each in FROZEN if each.stem in ("v1-dask", "v2-dask"))):
+        shutil.copy(path, folder)
+    native = compare(python, tasklog, ["analyses", folder])
+    assert len(native) > 80
+    # They are not all errors.
+    assert sum(isinstance(answer, list) for answer in native.values()) > 60
+
+
+def test_analyses_of_killed_workers_are_those_of_the_command(
+    python: Path, tasklog: Any, killed_worker: Recording
+) -> None:
+    native = compare(python, tasklog, ["analyses", killed_worker.log])
+    rows = native["run 1: workers"][1]
+    assert len(rows) > 3 and any("'killed'" in row for row in rows), rows
 
 
 def test_the_tests_of_reading_pass(python: Path, tasklog: Any) -> None:
@@ -111,14 +142,14 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
         class Plugin(SchedulerPlugin): pass
         run = tasklog.open(sys.argv[1]).run("#1")
         calls = {
-            "story": lambda: run.story("load-1"), "workers": run.workers, "errors": run.errors,
-            "critical-path": run.critical_path, "summary": run.summary,
-            "slowest": lambda: run.slowest(3), "state": lambda: run.state(at=30),
+            "jobs": run.jobs, "where": lambda: run.log.runs.where("incomplete"),
+            "compare of runs": lambda: run.log.runs.compare("closed"),
+            "trend": lambda: run.log.runs.trend("makespan"), "errors": run.log.runs.errors,
             "compare": lambda: run.compare("#1"), "report": lambda: run.report("r.html"),
             "export": lambda: run.export("csv", "r.csv"),
             "anonymize": lambda: run.anonymize("copy.db"), "replay": lambda: run.replay(Plugin),
             "state_at": lambda: run.state_at(run.sql("SELECT max(seq) AS s FROM events").df().s[0]),
-            "binary": tasklog.find_binary, "old": lambda: tasklog.open(sys.argv[2]),
+            "binary": tasklog.find_binary,
         }
         said = {}
         def call(name, function):
@@ -136,15 +167,12 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
         print(json.dumps(said))
     """
     said = json.loads(
-        run(python, "-c", textwrap.dedent(code), SAMPLE, FROZEN[0], folder=tmp_path).splitlines()[
-            -1
-        ]
+        run(python, "-c", textwrap.dedent(code), SAMPLE, folder=tmp_path).splitlines()[-1]
     )
-    assert len(said) == 16
+    assert len(said) == 13
     for name, words in said.items():
         assert NEEDS in words and "\n" not in words, (name, words)
     assert said["record"].startswith("nothing is recorded: recording a scheduler needs")
-    assert said["old"].startswith(f"{FROZEN[0]}: is of format version 1: ")
     done = subprocess.run(
         [python, "-m", "tasklog", "runs"], capture_output=True, text=True,
         env=elsewhere.environment(),

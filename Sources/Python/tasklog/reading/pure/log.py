@@ -8,13 +8,20 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasklog.elsewhere import sentence
+from tasklog.reading import command
 from tasklog.reading.errors import LogError
 from tasklog.reading.pure import ending, files
+from tasklog.reading.pure.analyses import ANALYSES, tables
+from tasklog.reading.pure.entries import Entry
 from tasklog.reading.pure.query import Query
 from tasklog.reading.pure.rows import PureBatches
+from tasklog.reading.pure.selection import select
+
+if TYPE_CHECKING:
+    from tasklog.reading.log import RunInfo
 
 _RUNS = """
     SELECT id, coalesce(CAST(uuid AS TEXT), ''),
@@ -125,6 +132,21 @@ class PureLog:
             schema, (batch.to_arrow(pyarrow, schema) for batch in batches)
         )
         return reader.__arrow_c_stream__()
+
+    def analysis(self, name: str, info: RunInfo, asked: dict[str, Any]) -> dict[str, str]:
+        """The tables of an analysis of a run, each as a JSON array of its rows."""
+        self._check_open()
+        if name not in ANALYSES:
+            # The command says what it needs.
+            return command.tables(name, info.path, info.id, asked)
+        options = {**asked, "log": info.log}
+        return tables(info.path, info.number_in_part, name, command.TABLES[name], options)
+
+    def select(self, expression: str, infos: list[RunInfo], logs: list[str]) -> list[str]:
+        """The ids of the runs of which an expression is true, the oldest first."""
+        entries = [Entry(info) for info in infos]
+        entries.sort(key=lambda entry: (entry.info.started_ns, entry.info.id))
+        return [entry.info.id for entry in select(entries, expression)]
 
     def tasks(self, number: int) -> str:
         """The SQL of the tasks of a run, by its number in its file."""

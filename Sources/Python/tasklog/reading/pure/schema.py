@@ -89,6 +89,14 @@ def has_tables(found: survey.Survey) -> bool:
     return set(needed) <= found.tables
 
 
+def add_tables(connection: sqlite3.Connection) -> None:
+    """Creates the tables that the newest version has added, for one connection; they are empty."""
+    tables = re.sub(
+        r"(?m)^CREATE TABLE ", "CREATE TEMP TABLE ", _section(_migrations()[-1], "tables")
+    )
+    connection.executescript(tables)
+
+
 def add_views(connection: sqlite3.Connection, found: survey.Survey) -> bool:
     """Creates all views for one connection, unless the log has each with its SQL; whether it did.
 
