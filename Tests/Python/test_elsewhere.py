@@ -6,6 +6,7 @@ what the native library answers, and for all else it says in one sentence what i
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from distributed import Client
 
@@ -24,6 +26,7 @@ import workloads
 from clusters import CommandCluster, Recording, wait_for
 from log import Log
 from machines import another_machine
+from tasklog.library import NativeRecorder
 from test_reading import FROZEN, SAMPLE
 
 HERE = Path(__file__).resolve().parent
@@ -101,15 +104,15 @@ def test_answers_are_those_of_the_native_library(
 
 
 def test_analyses_are_those_of_the_command(python: Path, tasklog: Any, tmp_path: Path) -> None:
-    """On real runs: one with failures, and one whose workers were killed; of both formats."""
+    """On a run of Dask in format 1, and on small runs with every kind of failure."""
     folder = tmp_path / "logs"
     folder.mkdir()
-    for path in (SAMPLE, *(each for each in FROZEN if each.stem in ("v1-dask", "v2-dask"))):
+    for path in (SAMPLE, *(each for each in FROZEN if each.stem == "v1-dask")):
         shutil.copy(path, folder)
     native = compare(python, tasklog, ["analyses", folder])
-    assert len(native) > 80
+    assert len(native) > 70
     # They are not all errors.
-    assert sum(isinstance(answer, list) for answer in native.values()) > 60
+    assert sum(isinstance(answer, list) for answer in native.values()) > 50
 
 
 def test_analyses_of_killed_workers_are_those_of_the_command(
@@ -278,8 +281,6 @@ def test_the_spool_of_a_worker_does_without_what_a_system_lacks(
 def test_a_live_log_is_running_and_a_dead_one_has_died(
     python: Path, tmp_path: Path, killed_scheduler: Recording
 ) -> None:
-    from tasklog.library import NativeRecorder
-
     code = "import sys, tasklog; print([r.info.end for r in tasklog.open(sys.argv[1])])"
     recorder = NativeRecorder(str(tmp_path / "run.db"), {"engine": "test"})
     try:
@@ -292,7 +293,53 @@ def test_a_live_log_is_running_and_a_dead_one_has_died(
     assert run(python, "-W", "ignore", "-c", code, killed_scheduler.log) == "['died']\n"
 
 
-def test_segments_of_a_run_are_named(python: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def segments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run in several segments, of a scheduler and a worker."""
+    folder = tmp_path_factory.mktemp("segments")
+    recorder = NativeRecorder(f"{folder}/{{run}}.db", {"engine": "test", "rotate_seconds": 1})
+    sources = [recorder.source(kind, kind, f"tcp://{kind}") for kind in ("scheduler", "worker")]
+    steps = itertools.cycle(itertools.pairwise(["released", "waiting", "processing", "memory"]))
+    number = 0
+
+    def record() -> bool:
+        nonlocal number
+        for start, finish in itertools.islice(steps, 15):
+            number += 1
+            event = msgpack.packb(
+                [1.7e9 + number // 3, "transition", f"key-{number // 9}", start, finish,
+                 f"stimulus-{number // 4}", None, None, None, None]
+            )  # fmt: skip
+            source = sources[number % 5 > 3]
+            assert recorder.put(recorder.handle, source, event, len(event)) > 0
+        assert recorder.flush(60)
+        return len(list(folder.glob("*.db"))) > 2
+
+    wait_for(record, "a third segment")
+    recorder.close()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["template", "folder"])
+def test_segments_of_a_run_are_one(name: str, python: Path, tasklog: Any, segments: Path) -> None:
+    if name == "folder":
+        native = compare(python, tasklog, [segments])
+        assert sum(isinstance(answer, list) for answer in native.values()) > 40
+    else:
+        native = compare(python, tasklog, ["analyses", segments / "{run}.db"])
+        assert len(native["run 1: summary prefixes"][1]) == 1
+
+
+def test_without_the_last_segment_the_run_goes_on(
+    python: Path, tasklog: Any, segments: Path, tmp_path: Path
+) -> None:
+    for path in sorted(segments.glob("*.db"), key=lambda path: path.stat().st_mtime)[:-1]:
+        shutil.copy(path, tmp_path)
+    native = compare(python, tasklog, ["analyses", tmp_path / "{run}.db"])
+    assert len(native["run 1: summary prefixes"][1]) == 1
+
+
+def test_parts_of_a_run_that_are_no_segments_are_named(python: Path, tmp_path: Path) -> None:
     id = "01942f00-0000-7000-8000-000000000001"
     for name in (f"{id}.db", f"{id}.2.db"):
         (tmp_path / name).write_bytes(SAMPLE.read_bytes())
@@ -303,6 +350,31 @@ def test_segments_of_a_run_are_named(python: Path, tmp_path: Path) -> None:
     """
     said = run(python, "-c", textwrap.dedent(code), f"{tmp_path}/{{run}}.db")
     assert f"has a part of run {id}" in said and NEEDS in said
+
+
+def test_a_running_run_in_segments_is_running(python: Path, tmp_path: Path) -> None:
+    recorder = NativeRecorder(f"{tmp_path}/{{run}}.db", {"engine": "test", "rotate_seconds": 1})
+    source = recorder.source("scheduler", "s", "tcp://s")
+    number = 0
+
+    def record() -> bool:
+        nonlocal number
+        for _ in range(15):
+            number += 1
+            event = msgpack.packb(
+                [1.7e9, "transition", f"key-{number}", "released", "waiting", f"s-{number}",
+                 None, None, None, None]
+            )  # fmt: skip
+            assert recorder.put(recorder.handle, source, event, len(event)) == number
+        assert recorder.flush(60)
+        return len(list(tmp_path.glob("*.db"))) > 1
+
+    wait_for(record, "a second segment")
+    code = "import sys, tasklog; print([(r.end, r.tasks) for r in tasklog.open(sys.argv[1]).runs])"
+    template = f"{tmp_path}/{{run}}.db"
+    assert run(python, "-c", code, template) == f"[('running', {number})]\n"
+    recorder.close()
+    assert run(python, "-c", code, template) == f"[('closed', {number})]\n"
 
 
 def test_a_log_in_a_folder_that_cannot_be_written_to_is_read(python: Path, tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ class _Offset:
     uncertainty: int
 
 
-def fill(connection: sqlite3.Connection) -> None:
-    """Fills the temporary tables, which are there and empty."""
+def fill(connection: sqlite3.Connection, database: str = "temp") -> None:
+    """Fills the tables of a database, which are there and empty."""
     tables = _Tables()
     for row in connection.execute(_EVENTS).fetchall():
         tables.take(_Row(*row))
@@ -94,7 +94,9 @@ def fill(connection: sqlite3.Connection) -> None:
     ):  # fmt: skip
         if rows:
             marks = ", ".join("?" * len(rows[0]))
-            connection.executemany(f"INSERT OR REPLACE INTO temp.{table} VALUES ({marks})", rows)
+            connection.executemany(
+                f"INSERT OR REPLACE INTO {database}.{table} VALUES ({marks})", rows
+            )
 
 
 class _Tables:

@@ -12,7 +12,6 @@ from pathlib import Path
 from tasklog.reading.errors import LogError
 from tasklog.reading.pure import derived, schema
 
-_APPLICATION_ID = 0x746C6F67
 #: The views need the operator `->>`, and the tables are STRICT.
 _OLDEST_SQLITE = (3, 38)
 _BUSY_SECONDS = 5.0
@@ -168,7 +167,7 @@ def _check_is_log(connection: sqlite3.Connection, path: str) -> int:
     """The version of the format."""
     ((application,),) = connection.execute("PRAGMA application_id").fetchall()
     ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-    if application == _APPLICATION_ID:
+    if application == schema.APPLICATION_ID:
         return int(version)
     ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     if application or version or tables:
