@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -393,7 +394,7 @@ def test_a_log_in_a_folder_that_cannot_be_written_to_is_read(python: Path, tmp_p
     """
     tmp_path.chmod(0o755)
     for parent in (*tmp_path.parents, *python.parents):
-        if str(parent).startswith("/tmp/pytest"):
+        if str(parent).startswith(f"{tempfile.gettempdir()}/"):
             parent.chmod(0o755)
     folder.chmod(0o555)
     (folder / "run.db").chmod(0o444)
