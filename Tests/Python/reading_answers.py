@@ -1,11 +1,13 @@
 """What the reading API answers about logs: the same with the native library and without.
 
-python reading_answers.py [values] LOG ...   prints a JSON object of answers as text, by question:
-about the logs, or about values and patterns in SQL, for which any log will do.
+python reading_answers.py [values | analyses] LOG ...   prints a JSON object of answers as text, by
+question: about the logs, about values and patterns in SQL, for which any log will do, or what
+analyses say of the runs.
 """
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import json
 import re
@@ -63,10 +65,25 @@ TEXTS = [
 ]  # fmt: skip
 
 
+#: Expressions that select runs.
+SELECTIONS = [
+    "closed", "not failed last 1", "failed>=1 and tasks<500 or died", "engine!=d?sk first 2",
+    "host=* and place=*[a-z]* and user!=root", "prefix=load and not label.pipeline", "prefix>1",
+    "started>=2026-01-31T12:00:00.5 and started>-70d", "started<'2026-01-31 13:00+01:00'",
+    "duration<500ms or duration>1.5h", "(events>1e2 or tasks>0x5) and ended", "((closed)",
+    "closed and", "speed>1", "tasks=many", "started>2026-02-30", "host<x", "closed last none", "!",
+]  # fmt: skip
+
+
 def answers(paths: list[str]) -> dict[str, Any]:
     if paths[0] == "values":
         log = tasklog.open(paths[1:])
         return {**dict(_of_values(log)), **dict(_of_patterns(log))}
+    if paths[0] == "analyses":
+        log = tasklog.open(paths[1:])
+        found = dict(_of_runs(log))
+        # A folder has many.
+        return {**found, **dict(_of_selections(log))} if len(log.runs) > 1 else found
     return dict(_of_log(tasklog.open(paths)))
 
 
@@ -135,6 +152,56 @@ def _of_log(log: tasklog.Log) -> Iterator[tuple[str, Any]]:
     yield "a parameter", _table(log.sql("SELECT :a AS a, $b, @c", a=1, b="x", c=b"\0"))
     yield "a parameter too many", _table(log.sql("SELECT :a", a=1, z=2))
     yield "a timeout", _asked(lambda: list(log.sql("SELECT 1", timeout=-1.0)))
+
+
+def _of_runs(log: tasklog.Log) -> Iterator[tuple[str, Any]]:
+    for run in log:
+        name = f"run {run.number}: "
+        for what, table in (
+            ("workers", run.workers), ("critical path", run.critical_path),
+            ("slowest", run.slowest), ("transfers", lambda r=run: r.slowest(3, action="transfer")),
+        ):  # fmt: skip
+            yield name + what, _asked(lambda table=table: _ordered(table()))
+        errors = _asked(run.errors)
+        for table in ("errors", "causes", "affected", "at_workers"):
+            found = errors if table == "errors" else getattr(errors, table)
+            yield name + table, _ordered(found)
+        middle = list(run.sql("SELECT (first_seq + last_seq) / 2 FROM runs"))[0][0]
+        late = run.info.started + datetime.timedelta(seconds=0.1)
+        for what, make in (
+            ("summary", run.summary), ("state", lambda r=run, at=middle: r.state(at=at)),
+            ("state at a time", lambda r=run, at=late: r.state(at=at)),
+        ):  # fmt: skip
+            report = _asked(make)
+            for table in report:
+                yield f"{name}{what} {table}", _ordered(report[table])
+        yield from _stories(run, name)
+
+
+def _stories(run: tasklog.Run, name: str) -> Iterator[tuple[str, Any]]:
+    """The stories of the task with the most events, of one that failed, and of a stimulus."""
+    subjects = run.sql("""
+        SELECT key FROM (SELECT key FROM tasks ORDER BY transitions DESC, key LIMIT 1)
+        UNION SELECT key FROM (SELECT key FROM errors ORDER BY seq LIMIT 1)
+        UNION SELECT stimulus FROM (SELECT stimulus FROM transitions ORDER BY seq DESC LIMIT 1)
+    """)
+    for (subject,) in subjects:
+        yield f"{name}story {subject}", _asked(lambda s=subject: _ordered(run.story(s)))
+    # The file may be a temporary one, and what there is to search with differs.
+    said = re.search("no key or stimulus 'nothing'", _asked(lambda: run.story("nothing")))
+    yield name + "no story", said is not None
+
+
+def _of_selections(log: tasklog.Log) -> Iterator[tuple[str, Any]]:
+    runs = log.runs
+    for expression in SELECTIONS:
+        found = _asked(lambda e=expression: [row.run for row in runs.where(e)])
+        yield f"runs where {expression}", found
+
+
+def _ordered(table: tasklog.Table) -> Any:
+    rows = [repr(_args(row)) for row in table]
+    return [table.columns, rows, str(table.arrow().schema)]
 
 
 def _of_values(log: tasklog.Log) -> Iterator[tuple[str, Any]]:

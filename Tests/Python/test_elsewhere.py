@@ -6,15 +6,19 @@ what the native library answers, and for all else it says in one sentence what i
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from distributed import Client
 
@@ -23,6 +27,7 @@ import workloads
 from clusters import CommandCluster, Recording, wait_for
 from log import Log
 from machines import another_machine
+from tasklog.library import NativeRecorder
 from test_reading import FROZEN, SAMPLE
 
 HERE = Path(__file__).resolve().parent
@@ -60,7 +65,7 @@ def test_the_wheel_is_for_any_system_and_has_no_native_part(wheel: Path) -> None
 
 #: Logs that are opened together.
 LOGS = [
-    *([path] for path in FROZEN if path.name.startswith("v2")),
+    *([path] for path in FROZEN if path.stem not in ("v1-demo", "v1-future")),
     [SAMPLE],
     [path for path in FROZEN if path.stem in ("v2-dask", "v2-demo")],
     # What does not depend on a log.
@@ -68,25 +73,55 @@ LOGS = [
 ]
 
 
-@pytest.mark.parametrize("logs", LOGS, ids=lambda logs: "+".join(Path(one).stem for one in logs))
-def test_answers_are_those_of_the_native_library(python: Path, logs: list[Path | str]) -> None:
+def compare(python: Path, tasklog: Any, arguments: list[Path | str]) -> dict[str, Any]:
+    """What the native library answers, after a Python without it has answered the same."""
     program = HERE / "reading_answers.py"
     native = json.loads(
         subprocess.run(
-            [sys.executable, program, *logs],
+            [sys.executable, program, *arguments],
             capture_output=True,
             text=True,
             check=True,
             # Expressions are those of the locale.
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            env={
+                **os.environ, "LC_ALL": "C.UTF-8", "TASKLOG_PROGRAM": str(tasklog.program),
+            },
         ).stdout
-    )
-    pure = json.loads(run(python, program, *logs))
-    assert pure.keys() == native.keys() and len(native) > 60
-    different = {q: (native[q], pure[q]) for q in native if native[q] != pure[q]}
-    assert different == {}
+    )  # fmt: skip
+    pure = json.loads(run(python, program, *arguments))
+    different = {q: (native[q], pure.get(q)) for q in native if native[q] != pure.get(q)}
+    assert different == {} and pure.keys() == native.keys()
+    return native
+
+
+@pytest.mark.parametrize("logs", LOGS, ids=lambda logs: "+".join(Path(one).stem for one in logs))
+def test_answers_are_those_of_the_native_library(
+    python: Path, tasklog: Any, logs: list[Path | str]
+) -> None:
+    native = compare(python, tasklog, logs)
     # They are not all errors.
+    assert len(native) > 60
     assert sum(isinstance(answer, list) for answer in native.values()) > 40
+
+
+def test_analyses_are_those_of_the_command(python: Path, tasklog: Any, tmp_path: Path) -> None:
+    """On a run of Dask in format 1, and on small runs with every kind of failure."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    for path in (SAMPLE, *(each for each in FROZEN if each.stem == "v1-dask")):
+        shutil.copy(path, folder)
+    native = compare(python, tasklog, ["analyses", folder])
+    assert len(native) > 70
+    # They are not all errors.
+    assert sum(isinstance(answer, list) for answer in native.values()) > 50
+
+
+def test_analyses_of_killed_workers_are_those_of_the_command(
+    python: Path, tasklog: Any, killed_worker: Recording
+) -> None:
+    native = compare(python, tasklog, ["analyses", killed_worker.log])
+    rows = native["run 1: workers"][1]
+    assert len(rows) > 3 and any("'killed'" in row for row in rows), rows
 
 
 def test_the_tests_of_reading_pass(python: Path, tasklog: Any) -> None:
@@ -111,14 +146,14 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
         class Plugin(SchedulerPlugin): pass
         run = tasklog.open(sys.argv[1]).run("#1")
         calls = {
-            "story": lambda: run.story("load-1"), "workers": run.workers, "errors": run.errors,
-            "critical-path": run.critical_path, "summary": run.summary,
-            "slowest": lambda: run.slowest(3), "state": lambda: run.state(at=30),
+            "jobs": run.jobs, "where": lambda: run.log.runs.where("incomplete"),
+            "compare of runs": lambda: run.log.runs.compare("closed"),
+            "trend": lambda: run.log.runs.trend("makespan"), "errors": run.log.runs.errors,
             "compare": lambda: run.compare("#1"), "report": lambda: run.report("r.html"),
             "export": lambda: run.export("csv", "r.csv"),
             "anonymize": lambda: run.anonymize("copy.db"), "replay": lambda: run.replay(Plugin),
             "state_at": lambda: run.state_at(run.sql("SELECT max(seq) AS s FROM events").df().s[0]),
-            "binary": tasklog.find_binary, "old": lambda: tasklog.open(sys.argv[2]),
+            "binary": tasklog.find_binary,
         }
         said = {}
         def call(name, function):
@@ -136,15 +171,12 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
         print(json.dumps(said))
     """
     said = json.loads(
-        run(python, "-c", textwrap.dedent(code), SAMPLE, FROZEN[0], folder=tmp_path).splitlines()[
-            -1
-        ]
+        run(python, "-c", textwrap.dedent(code), SAMPLE, folder=tmp_path).splitlines()[-1]
     )
-    assert len(said) == 16
+    assert len(said) == 13
     for name, words in said.items():
         assert NEEDS in words and "\n" not in words, (name, words)
     assert said["record"].startswith("nothing is recorded: recording a scheduler needs")
-    assert said["old"].startswith(f"{FROZEN[0]}: is of format version 1: ")
     done = subprocess.run(
         [python, "-m", "tasklog", "runs"], capture_output=True, text=True,
         env=elsewhere.environment(),
@@ -250,8 +282,6 @@ def test_the_spool_of_a_worker_does_without_what_a_system_lacks(
 def test_a_live_log_is_running_and_a_dead_one_has_died(
     python: Path, tmp_path: Path, killed_scheduler: Recording
 ) -> None:
-    from tasklog.library import NativeRecorder
-
     code = "import sys, tasklog; print([r.info.end for r in tasklog.open(sys.argv[1])])"
     recorder = NativeRecorder(str(tmp_path / "run.db"), {"engine": "test"})
     try:
@@ -264,7 +294,53 @@ def test_a_live_log_is_running_and_a_dead_one_has_died(
     assert run(python, "-W", "ignore", "-c", code, killed_scheduler.log) == "['died']\n"
 
 
-def test_segments_of_a_run_are_named(python: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def segments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run in several segments, of a scheduler and a worker."""
+    folder = tmp_path_factory.mktemp("segments")
+    recorder = NativeRecorder(f"{folder}/{{run}}.db", {"engine": "test", "rotate_seconds": 1})
+    sources = [recorder.source(kind, kind, f"tcp://{kind}") for kind in ("scheduler", "worker")]
+    steps = itertools.cycle(itertools.pairwise(["released", "waiting", "processing", "memory"]))
+    number = 0
+
+    def record() -> bool:
+        nonlocal number
+        for start, finish in itertools.islice(steps, 15):
+            number += 1
+            event = msgpack.packb(
+                [1.7e9 + number // 3, "transition", f"key-{number // 9}", start, finish,
+                 f"stimulus-{number // 4}", None, None, None, None]
+            )  # fmt: skip
+            source = sources[number % 5 > 3]
+            assert recorder.put(recorder.handle, source, event, len(event)) > 0
+        assert recorder.flush(60)
+        return len(list(folder.glob("*.db"))) > 2
+
+    wait_for(record, "a third segment")
+    recorder.close()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["template", "folder"])
+def test_segments_of_a_run_are_one(name: str, python: Path, tasklog: Any, segments: Path) -> None:
+    if name == "folder":
+        native = compare(python, tasklog, [segments])
+        assert sum(isinstance(answer, list) for answer in native.values()) > 40
+    else:
+        native = compare(python, tasklog, ["analyses", segments / "{run}.db"])
+        assert len(native["run 1: summary prefixes"][1]) == 1
+
+
+def test_without_the_last_segment_the_run_goes_on(
+    python: Path, tasklog: Any, segments: Path, tmp_path: Path
+) -> None:
+    for path in sorted(segments.glob("*.db"), key=lambda path: path.stat().st_mtime)[:-1]:
+        shutil.copy(path, tmp_path)
+    native = compare(python, tasklog, ["analyses", tmp_path / "{run}.db"])
+    assert len(native["run 1: summary prefixes"][1]) == 1
+
+
+def test_parts_of_a_run_that_are_no_segments_are_named(python: Path, tmp_path: Path) -> None:
     id = "01942f00-0000-7000-8000-000000000001"
     for name in (f"{id}.db", f"{id}.2.db"):
         (tmp_path / name).write_bytes(SAMPLE.read_bytes())
@@ -275,6 +351,31 @@ def test_segments_of_a_run_are_named(python: Path, tmp_path: Path) -> None:
     """
     said = run(python, "-c", textwrap.dedent(code), f"{tmp_path}/{{run}}.db")
     assert f"has a part of run {id}" in said and NEEDS in said
+
+
+def test_a_running_run_in_segments_is_running(python: Path, tmp_path: Path) -> None:
+    recorder = NativeRecorder(f"{tmp_path}/{{run}}.db", {"engine": "test", "rotate_seconds": 1})
+    source = recorder.source("scheduler", "s", "tcp://s")
+    number = 0
+
+    def record() -> bool:
+        nonlocal number
+        for _ in range(15):
+            number += 1
+            event = msgpack.packb(
+                [1.7e9, "transition", f"key-{number}", "released", "waiting", f"s-{number}",
+                 None, None, None, None]
+            )  # fmt: skip
+            assert recorder.put(recorder.handle, source, event, len(event)) == number
+        assert recorder.flush(60)
+        return len(list(tmp_path.glob("*.db"))) > 1
+
+    wait_for(record, "a second segment")
+    code = "import sys, tasklog; print([(r.end, r.tasks) for r in tasklog.open(sys.argv[1]).runs])"
+    template = f"{tmp_path}/{{run}}.db"
+    assert run(python, "-c", code, template) == f"[('running', {number})]\n"
+    recorder.close()
+    assert run(python, "-c", code, template) == f"[('closed', {number})]\n"
 
 
 def test_a_log_in_a_folder_that_cannot_be_written_to_is_read(python: Path, tmp_path: Path) -> None:
@@ -293,7 +394,7 @@ def test_a_log_in_a_folder_that_cannot_be_written_to_is_read(python: Path, tmp_p
     """
     tmp_path.chmod(0o755)
     for parent in (*tmp_path.parents, *python.parents):
-        if str(parent).startswith("/tmp/pytest"):
+        if str(parent).startswith(f"{tempfile.gettempdir()}/"):
             parent.chmod(0o755)
     folder.chmod(0o555)
     (folder / "run.db").chmod(0o444)

@@ -172,7 +172,7 @@ def test_a_key_that_looks_like_an_option_is_a_key() -> None:
 def test_a_command_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKLOG_PROGRAM", "/no/tasklog")
     with pytest.raises(tasklog.LogError, match="/no/tasklog cannot be run"):
-        tasklog.open(SAMPLE).run("#1").workers()
+        tasklog.open(SAMPLE).run("#1").jobs()
 
 
 # Replay

@@ -74,6 +74,8 @@ def test_a_wrong_expression_says_so(folder: Path) -> None:
         runs.where("speed>1")
     with pytest.raises(package.LogError, match="these runs are those of 'closed' already"):
         runs.where("closed").where("failed")
+    with pytest.raises(package.LogError, match="the expression is empty; write such as"):
+        runs.where("")
     with pytest.raises(TypeError, match="expression is 7, a int"):
         runs.where(7)  # type: ignore[arg-type]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import subprocess
 from pathlib import Path
@@ -149,15 +150,39 @@ def compared(path: str, arguments: list[str]) -> dict[str, str]:
     return {table: json.dumps(found.get(table, [])) for table in TABLES["compare"]}
 
 
+def _options(asked: dict[str, Any]) -> list[str]:
+    options = [
+        f"--{name}={asked[name]}" for name in ("limit", "action") if asked.get(name) is not None
+    ]
+    if "seq" in asked:
+        options.append(f"--at=seq:{asked['seq']}")
+    if "time" in asked:
+        options.append(f"--at={_time(asked['time'])}")
+    return [*options, "--", asked["key"]] if "key" in asked else options
+
+
+def _time(time: datetime.datetime) -> str:
+    if time.tzinfo is not None:
+        time = time.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+    # The whole microsecond is meant unless there are nanoseconds, as in pandas.
+    return time.isoformat(timespec="nanoseconds" if hasattr(time, "nanosecond") else "microseconds")
+
+
 def last_words(text: str) -> str:
     """The last lines of what a command says."""
     lines = [line.removeprefix(_PREFIX) for line in text.splitlines() if line.strip()]
     return "; ".join(lines[-3:])
 
 
-def tables(name: str, path: str, run_id: str, arguments: list[str]) -> dict[str, str]:
-    """The tables of a command about a run, each as a JSON array of its rows."""
-    output = run(name, "--log", path, "--run", run_id, "--format", "json", *arguments)
+def tables(name: str, path: str, run_id: str, asked: dict[str, Any]) -> dict[str, str]:
+    """The tables of a command about a run, each as a JSON array of its rows.
+
+    Parameters
+    ----------
+    asked
+        The rest: ``limit`` and ``action``, the ``key`` of a story, ``seq`` or ``time``.
+    """
+    output = run(name, "--log", path, "--run", run_id, "--format", "json", *_options(asked))
     # Without rows a command may print nothing.
     parsed: Any = json.loads(output or "[]")
     names = list(TABLES[name])

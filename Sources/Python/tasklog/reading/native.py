@@ -11,12 +11,16 @@ import json
 import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasklog.library import LibraryError, find
+from tasklog.reading import command
 from tasklog.reading.arrow import ArrowArray, ArrowSchema, ArrowStream, Batch
 from tasklog.reading.errors import LogError
 from tasklog.reading.interrupting import interruptible
+
+if TYPE_CHECKING:
+    from tasklog.reading.log import RunInfo
 
 _KINDS = {
     ArrowSchema: (0, b"arrow_schema"),
@@ -137,6 +141,16 @@ class NativeLog:
     def tasks(self, number: int) -> str:
         """The SQL of the tasks of a run, by its number in its file."""
         return f"tasklog_tasks({number})"
+
+    def analysis(self, name: str, info: RunInfo, asked: dict[str, Any]) -> dict[str, str]:
+        """The tables of an analysis of a run, each as a JSON array of its rows."""
+        return command.tables(name, info.path, info.id, asked)
+
+    def select(self, expression: str, infos: list[RunInfo], logs: list[str]) -> list[str]:
+        """The ids of the runs of which an expression is true, the oldest first."""
+        named = [f"--log={path}" for path in logs]
+        output = command.run("runs", *named, f"--runs={expression}", "--format=json")
+        return [row["id"] for row in json.loads(output or "[]")]
 
     def _query(self, request: dict[str, Any]) -> ArrowStream:
         stream = ArrowStream()

@@ -335,8 +335,7 @@ class Run:
         if action is not None:
             _check_text("action", action)
         limit = _seq(n, "n", "of rows", "a number")
-        options = [f"--limit={limit}"] + ([] if action is None else [f"--action={action}"])
-        return self._analysis("slowest", *options)["slowest"]
+        return self._analysis("slowest", limit=limit, action=action)["slowest"]
 
     def story(self, key: Any) -> Table:
         """All events about a task, or caused by a stimulus, in causal order.
@@ -358,7 +357,7 @@ class Run:
         """
         from tasklog.reading.log import text_of
 
-        return self._analysis("story", after=[text_of(key)])["story"]
+        return self._analysis("story", key=text_of(key))["story"]
 
     def critical_path(self) -> Table:
         """The chain of tasks and waits that determined the length of the run.
@@ -394,15 +393,8 @@ class Run:
             The tables ``tasks``, and ``states`` with the number of tasks in each.
         """
         if isinstance(at, datetime.datetime):
-            if at.tzinfo is not None:
-                at = at.astimezone(datetime.timezone.utc).replace(tzinfo=None)
-            # The whole microsecond is meant unless there are nanoseconds, as in pandas.
-            text = at.isoformat(
-                timespec="nanoseconds" if hasattr(at, "nanosecond") else "microseconds"
-            )
-        else:
-            text = f"seq:{_seq(at, 'at', 'or a datetime.datetime')}"
-        return self._analysis("state", f"--at={text}")
+            return self._analysis("state", time=at)
+        return self._analysis("state", seq=_seq(at, "at", "or a datetime.datetime"))
 
     def compare(self, other: str | int | Run) -> Report:
         """This run next to another one.
@@ -570,9 +562,8 @@ class Run:
     def _command(self, name: str, *arguments: str) -> str:
         return command.run(name, *arguments, "--log", self.info.path, "--run", self.id)
 
-    def _analysis(self, name: str, *arguments: str, after: list[str] | None = None) -> Report:
-        options = [*arguments, *(["--", *after] if after else [])]
-        found = command.tables(name, self.info.path, self.id, options)
+    def _analysis(self, name: str, **asked: Any) -> Report:
+        found = self.log._reader.analysis(name, self.info, asked)
         tables = {table: self._rows(name, table, rows) for table, rows in found.items()}
         return Report(name, tables)
 

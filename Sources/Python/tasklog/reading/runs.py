@@ -194,8 +194,8 @@ def _selected(log: Log, expression: str | None) -> list[RunInfo]:
             f"expression is {expression!r}, a {type(expression).__name__}; expected a text such as "
             "'closed last 20'"
         )
-    logs = [f"--log={path}" for path in log._absolute]
-    output = command.run("runs", *logs, f"--runs={expression}", "--format=json")
-    ids = [row["id"] for row in json.loads(output or "[]")]
+    if not expression:
+        raise LogError("the expression is empty; write such as 'label.pipeline=etl and not died'")
+    ids = log._reader.select(expression, infos, log._absolute)
     found = {info.id: info for info in infos}
     return [found[id] for id in ids if id in found]

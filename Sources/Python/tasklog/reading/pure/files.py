@@ -9,11 +9,9 @@ import stat
 import sys
 from pathlib import Path
 
-from tasklog.elsewhere import sentence
 from tasklog.reading.errors import LogError
-from tasklog.reading.pure import schema
+from tasklog.reading.pure import derived, schema
 
-_APPLICATION_ID = 0x746C6F67
 #: The views need the operator `->>`, and the tables are STRICT.
 _OLDEST_SQLITE = (3, 38)
 _BUSY_SECONDS = 5.0
@@ -48,9 +46,10 @@ def _open_log(path: str) -> tuple[sqlite3.Connection, bool]:
             raise LogError(_too_new(path, version))
         if found.objections:
             raise LogError(_foreign(path, found.objections))
-        if not schema.has_tables(found):
-            raise LogError(_of_other_version(path, version))
         connection.execute("PRAGMA temp_store = MEMORY")
+        if not schema.has_tables(found):
+            schema.add_tables(connection)
+            derived.fill(connection)
         return connection, schema.add_views(connection, found)
     except sqlite3.Error as problem:
         connection.close()
@@ -67,16 +66,6 @@ def _foreign(path: str, objections: list[str]) -> str:
         f"{path}: is not used, as it may run SQL of others: {objections[0]}"
         + (f", and {more} more; 'tasklog check' lists them" if more else "")
         + "; 'tasklog recover --into NEW' saves its events"
-    )
-
-
-def _of_other_version(path: str, version: int) -> str:
-    if version > schema.newest_version():
-        return _too_new(path, version)
-    return (
-        f"{path}: is of format version {version}: "
-        + sentence("reading that")
-        + ", where 'tasklog migrate' brings it up to date"
     )
 
 
@@ -178,7 +167,7 @@ def _check_is_log(connection: sqlite3.Connection, path: str) -> int:
     """The version of the format."""
     ((application,),) = connection.execute("PRAGMA application_id").fetchall()
     ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-    if application == _APPLICATION_ID:
+    if application == schema.APPLICATION_ID:
         return int(version)
     ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     if application or version or tables:

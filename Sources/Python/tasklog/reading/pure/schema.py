@@ -13,6 +13,8 @@ from pathlib import Path
 from tasklog.reading.errors import LogError
 from tasklog.reading.pure import survey
 
+#: "tlog": https://sqlite.org/pragma.html#pragma_application_id
+APPLICATION_ID = 0x746C6F67
 #: The columns that hold the number of a run.
 RUN_COLUMNS = ("run", "run1", "run2")
 #: Where the SQL is in an installed package, and in a checkout.
@@ -87,6 +89,22 @@ def has_tables(found: survey.Survey) -> bool:
     """Whether a log has the tables that the views of the newest version need."""
     needed = re.findall(r"(?m)^CREATE TABLE (\w+)", _section(_migrations()[-1], "tables"))
     return set(needed) <= found.tables
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Makes a blank database a log of the newest version."""
+    for sql in _migrations():
+        connection.executescript(sql)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {newest_version()}")
+
+
+def add_tables(connection: sqlite3.Connection) -> None:
+    """Creates the tables that the newest version has added, for one connection; they are empty."""
+    tables = re.sub(
+        r"(?m)^CREATE TABLE ", "CREATE TEMP TABLE ", _section(_migrations()[-1], "tables")
+    )
+    connection.executescript(tables)
 
 
 def add_views(connection: sqlite3.Connection, found: survey.Survey) -> bool:
