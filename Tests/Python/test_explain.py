@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,9 +31,13 @@ def add(*_: Any) -> int:
 
 
 @pytest.fixture(scope="module")
-def stuck(tasklog: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> dict:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stuck") / "run.db"
+
+
+@pytest.fixture(scope="module")
+def stuck(tasklog: Callable[..., str], log: Path) -> dict:
     """The causes of a run that hangs in four ways, by key; then it continues and ends."""
-    log: Path = tmp_path_factory.mktemp("stuck") / "run.db"
 
     def causes() -> dict:
         rows = json.loads(tasklog(log, "explain", "--stuck", "--format", "json"))
@@ -89,3 +94,17 @@ def test_a_task_that_no_worker_may_run_says_why(stuck: dict) -> None:
     assert stuck["away"]["sentence"] == (
         "Task 'away' may run only on tcp://192.0.2.1:1, of which none is there."
     )
+
+
+def test_a_task_is_explained_with_the_input_that_it_waited_for(
+    stuck: dict, tasklog: Callable[..., str], log: Path
+) -> None:
+    rows = json.loads(tasklog(log, "explain", "between", "--format", "json"))
+    told = [row["sentence"] for row in rows]
+    assert told[0] == "A client submitted it."
+    assert re.match(
+        "It waited .* for inputs, for 'blocked' last, and was sent to worker inproc://", told[1]
+    )
+    assert told[2].startswith("It began to run: ")
+    assert told[3].startswith("It ran for ")
+    assert told[4].startswith("The scheduler recorded its result of ")
