@@ -104,6 +104,11 @@ let package = Package(
     .target(
       name: "Replaying",
       dependencies: ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"]),
+    .target(
+      name: "Explaining",
+      dependencies: [
+        "EventLog", "LogAnalysis", "LogFormat", "Querying", "Replaying", "TaskLogPlugin",
+      ]),
     .target(name: "BuiltinPlugins", dependencies: ["TaskLogPlugin"]),
     .target(
       name: "TaskLogKit",
@@ -114,8 +119,8 @@ let package = Package(
     .executableTarget(
       name: "tasklog",
       dependencies: [
-        "AMQP", "BrokerMessages", "BuiltinPlugins", "CSupport", "EventLog", "LogAnalysis",
-        "LogFormat", "LogMaintenance", "PluginLoading", "Querying", "Recording", "Replaying",
+        "AMQP", "BrokerMessages", "BuiltinPlugins", "CSupport", "EventLog", "Explaining",
+        "LogAnalysis", "LogFormat", "LogMaintenance", "PluginLoading", "Querying", "Recording", "Replaying",
         "Reporting", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -143,8 +148,8 @@ let package = Package(
     .testTarget(
       name: "EventLogTests",
       dependencies: [
-        "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Migrations",
-        "TaskLogPlugin", "TestSupport",
+        "BrokerMessages", "EventLog", "Explaining", "LogAnalysis", "LogFormat", "LogMaintenance",
+        "Migrations", "TaskLogPlugin", "TestSupport",
       ],
       linkerSettings: exportsSymbols),
     .testTarget(

@@ -34,8 +34,8 @@ struct TaskLog: AsyncParsableCommand {
       CommandGroup(
         name: "Explain",
         subcommands: [
-          ErrorsCommand.self, AdviceCommand.self, SlowestCommand.self, CriticalPathCommand.self,
-          OpenCommand.self, CompareCommand.self, TrendCommand.self,
+          ErrorsCommand.self, AdviceCommand.self, ExplainCommand.self, SlowestCommand.self,
+          CriticalPathCommand.self, OpenCommand.self, CompareCommand.self, TrendCommand.self,
         ]),
       CommandGroup(name: "Replay", subcommands: [ReplayCommand.self, PluginsCommand.self]),
       CommandGroup(name: "Export", subcommands: [ExportCommand.self]),

@@ -40,7 +40,16 @@ MEMORY = 1 << 30
 READING = [
     *("runs", "summary", "summary --table states", "summary --format json", "errors"),
     *("errors --table causes", "slowest -n 5", "critical-path", "open", "workers", "jobs"),
-    *("workers --resources", "workers --deaths", "advice", "time", "time --by prefix", "messages", "status"),
+    *(
+        "workers --resources",
+        "workers --deaths",
+        "advice",
+        "explain --stuck",
+        "time",
+        "time --by prefix",
+        "messages",
+        "status",
+    ),
     *("inspect", "inspect --table kinds", "check", "check --quick --strict", "story top-20"),
     *("story moonrise-1", "story \"('total', 1)\"", "state --at 60", "compare latest latest"),
     *("query -n 20", "query --hook '*' --run all --format jsonl", "query --count --hook '*'"),

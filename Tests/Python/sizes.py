@@ -25,7 +25,16 @@ from mutations import FROZEN
 
 COMMANDS = [
     *("runs", "summary", "errors", "slowest", "critical-path", "open", "workers", "jobs", "time"),
-    *("advice", "messages", "status", "inspect", "check", "story top-20", "state --at 60"),
+    *(
+        "advice",
+        "explain --stuck",
+        "messages",
+        "status",
+        "inspect",
+        "check",
+        "story top-20",
+        "state --at 60",
+    ),
     *("compare latest latest", "query -n 20", "query --hook '*' --run all --count"),
     *("query --key 'top*'", "query --arg 'nbytes>0' --count", "query --grep xyz --count"),
     *(f"export --to {to} -o out" for to in ("perfetto", "chrome", "otlp-json", "dask")),

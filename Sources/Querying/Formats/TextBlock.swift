@@ -2,19 +2,19 @@ import EventLog
 import LogFormat
 
 /// Lines of text for a terminal.
-struct TextBlock {
+package struct TextBlock {
   let terminal: Terminal
-  private(set) var text = ""
+  package private(set) var text = ""
 
-  init(_ terminal: Terminal) { self.terminal = terminal }
+  package init(_ terminal: Terminal) { self.terminal = terminal }
 
   /// A blank line between parts.
-  mutating func space() {
+  package mutating func space() {
     if !text.isEmpty { text += "\n" }
   }
 
   /// Prose in lines that fit the terminal.
-  mutating func prose(_ line: String, indent: Int = 0) {
+  package mutating func prose(_ line: String, indent: Int = 0) {
     let space = String(repeating: " ", count: indent)
     let narrower = Terminal(columns: terminal.columns - indent, hasColours: false)
     for line in PeopleText.wrapped(Printable.text(line), narrower).split(separator: "\n") {
@@ -23,7 +23,7 @@ struct TextBlock {
   }
 
   /// Prose whose colour says whether something is wrong.
-  mutating func colored(_ line: String, isBad: Bool) {
+  package mutating func colored(_ line: String, isBad: Bool) {
     for line in PeopleText.wrapped(Printable.text(line), terminal).split(separator: "\n") {
       text += (isBad ? terminal.red(String(line)) : terminal.green(String(line))) + "\n"
     }
@@ -70,7 +70,7 @@ struct TextBlock {
   }
 
   /// Commands to type next, each with what it shows.
-  mutating func commands(_ commands: [(command: String, purpose: String)], indent: Int) {
+  package mutating func commands(_ commands: [(command: String, purpose: String)], indent: Int) {
     let space = String(repeating: " ", count: indent)
     let words = commands.map { Printable.text("tasklog \($0.command)\(options(of: $0.command))") }
     let width = words.map(Printable.width).max() ?? 0
@@ -96,7 +96,7 @@ struct TextBlock {
   }
 
   /// `story KEY`, if the key can be typed.
-  static func story(_ key: String) -> String? {
+  package static func story(_ key: String) -> String? {
     guard !key.unicodeScalars.contains(where: Printable.isControl), key.utf8.count <= 500,
       !key.isEmpty
     else { return nil }

@@ -351,15 +351,18 @@ struct StateCommand: ParsableCommand {
   @OptionGroup var options: VerbOptions
 
   func run() throws {
-    let point: PointInTime
-    if let seq = Int64(at), seq >= 0 {
-      point = .seq(seq)
-    } else {
-      switch try FilterParsing.bound(at, option: "--at", now: Clock.now(), isEnd: true) {
-      case .time(let time): point = .time(time)
-      case .seq(let seq): point = .seq(seq)
-      }
-    }
+    let point = try Self.point(at)
     try options.write { try Reports.state($0, $1, at: point) }
+  }
+
+  /// The point in time that the option --at names.
+  ///
+  /// - Throws: `FilterError`.
+  static func point(_ at: String) throws -> PointInTime {
+    if let seq = Int64(at), seq >= 0 { return .seq(seq) }
+    return switch try FilterParsing.bound(at, option: "--at", now: Clock.now(), isEnd: true) {
+    case .time(let time): .time(time)
+    case .seq(let seq): .seq(seq)
+    }
   }
 }

@@ -1,0 +1,94 @@
+import EventLog
+import LogAnalysis
+import LogFormat
+import Replaying
+import TaskLogPlugin
+
+/// A run at a moment, as the scheduler and the workers saw it.
+struct StuckRun {
+  let state: SchedulerState
+  /// By address: the workers that were recorded themselves.
+  var views: [String: WorkerView] = [:]
+  /// By the name of a lock or semaphore: those that were not released, in the order of arrival.
+  var leases: [String: [Lease]] = [:]
+  /// By the text of a key: since when the scheduler has had it in its state, and by which event.
+  var since: [String: WorkerView.Task] = [:]
+  /// In nanoseconds since 1970 UTC.
+  var moment: Int64
+
+  init(_ state: SchedulerState, moment: Int64) {
+    (self.state, self.moment) = (state, moment)
+  }
+
+  /// - Throws: `LogError`.
+  init(_ reader: LogReader, _ run: RunInfo, at point: PointInTime) throws {
+    let sources = try reader.sources(of: run)
+    let (lives, clocks) = (try reader.workerLives(of: run), try reader.clockOffsets(of: run))
+    func isIncluded(_ seq: Int64, _ time: Int64) -> Bool {
+      switch point {
+      case .seq(let last): seq <= last
+      case .time(let last): time <= last
+      case .end: true
+      }
+    }
+    state = SchedulerState()
+    moment = run.started
+    for source in sources where source.source.kind == .scheduler {
+      let cursor = try reader.events(of: source)
+      while let recorded = try cursor.nextEvent(),
+        isIncluded(recorded.seq, recorded.event.time)
+      {
+        state.apply(recorded.event)
+        state.settle()
+        moment = max(moment, recorded.event.time)
+      }
+    }
+    if case .time(let time) = point { moment = time }
+    let addresses = Dictionary(
+      sources.compactMap { source -> (Int64, String)? in
+        guard source.source.kind == .worker, let place = lives.place(ofSource: source.number) else {
+          return nil
+        }
+        // An earlier worker at the same address is gone.
+        let life = lives.lives[place]
+        let isGone = life.gone.map { isIncluded($0.seq, $0.time) } ?? false
+        return isGone ? nil : (source.number, life.address)
+      }, uniquingKeysWith: { $1 })
+    for address in addresses.values { views[address] = WorkerView() }
+    var isRelevant: Set<String> = []
+    for (_, task) in state.tasks where task.isUnfinished {
+      isRelevant.insert(task.key.text)
+      if task.state == .processing {
+        for each in task.dependencies { isRelevant.insert(each.key.text) }
+      }
+    }
+    let schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
+    try reader.whereabouts(in: run, at: point).forEachTask { task in
+      guard isRelevant.contains(task.key) else { return }
+      let found = WorkerView.Task(state: task.state, since: task.since, seq: task.seq)
+      if schedulers.contains(task.source) { since[task.key] = found }
+      if let address = addresses[task.source] { views[address]?.tasks[task.key] = found }
+    }
+    let locks = try LockScan(
+      reader, run, until: isIncluded, schedulers: schedulers, addresses: addresses,
+      clocks: clocks)
+    for (address, waits) in locks.waits { views[address]?.waits = waits }
+    leases = locks.leases.mapValues { $0.values.sorted { $0.seq < $1.seq } }
+  }
+}
+
+extension TaskState {
+  /// Whether the scheduler has something to do about it.
+  var isUnfinished: Bool {
+    [.waiting, .noWorker, .queued, .processing].contains(state)
+  }
+}
+
+extension LogReader {
+  /// What the unfinished tasks of a run wait for, those first that keep most from continuing.
+  ///
+  /// - Throws: `LogError`.
+  package func stuckCauses(of run: RunInfo, at point: PointInTime = .end) throws -> [StuckCause] {
+    StuckFinder(try StuckRun(self, run, at: point)).causes
+  }
+}

@@ -1,0 +1,69 @@
+import ArgumentParser
+import EventLog
+import Explaining
+import LogAnalysis
+import Querying
+
+struct ExplainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "explain",
+    abstract: "Explain what happened to a task and why, or what a run waits for.",
+    usage: """
+      tasklog explain <key> [--log <path> ...] [--run <run>] [--format <format>]
+      tasklog explain --stuck [--at <seq|time>] [--log <path> ...] [--run <run>]
+      """,
+    discussion: """
+      With a key it tells each attempt of the task in sentences: when it could run and what it \
+      waited for last, how long it waited on its worker, how it ended and why. "evidence" are the \
+      events that show it, by their column seq. Why a worker was chosen it does not say.
+
+      --stuck rebuilds the state of the scheduler, compares it with what its workers recorded, and \
+      follows each unfinished task to what it waits for in the end: a worker, a resource, a lock and the \
+      tasks that can hold it, a paused worker, a worker that recorded nothing of a task, a task that \
+      runs. "tasks" is the number of tasks with the same cause, "waiting" the number of those that \
+      wait for them, "wanted" the number of these that a client waits for; "chain" is one way from \
+      there to the cause. What the log does not say is unknown.
+
+      Examples:
+        tasklog explain top-20
+        tasklog explain --stuck --at 30
+        tasklog explain --stuck --format json
+      """)
+
+  @Argument(help: "The key of a task.")
+  var key: String?
+
+  @Flag(help: "Show what the unfinished tasks wait for.")
+  var stuck = false
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "With --stuck, the moment: 100, seq:100, 2026-01-31T12:00:00.5 (UTC), or -10m. By default the end of the log.",
+      valueName: "seq|time"))
+  var at: String?
+
+  @OptionGroup var options: VerbOptions
+
+  func validate() throws {
+    guard stuck != (key != nil) else {
+      throw ValidationError("name the key of a task, or --stuck")
+    }
+    if at != nil, !stuck { throw ValidationError("--at requires --stuck") }
+  }
+
+  func run() throws {
+    if let key { return try explain(key) }
+    let point = try at.map(StateCommand.point) ?? .end
+    try options.write { try Reports.stuck($0, $1, at: point) }
+  }
+
+  private func explain(_ key: String) throws {
+    try options.write { reader, runs in
+      if let report = try Reports.explanation(reader, runs, of: key) { return report }
+      throw Failure.run(
+        "\(reader.name): no transition of a task '\(key)'; "
+          + "search for a part of a key with 'tasklog query --key \"*\(key)*\"'")
+    }
+  }
+}

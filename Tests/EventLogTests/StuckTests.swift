@@ -1,0 +1,331 @@
+import Testing
+
+@testable import EventLog
+@testable import Explaining
+@testable import LogAnalysis
+@testable import LogFormat
+@testable import TaskLogPlugin
+
+/// What unfinished tasks wait for, on literal events in seconds.
+@Suite struct StuckTests {
+  let folder: TemporaryFolder
+  let log: LogUnderTest
+  let worker: Int64
+
+  init() throws {
+    folder = try TemporaryFolder()
+    log = try LogUnderTest(folder("log.db"))
+    try log.append([Self.joins()])
+    worker = try log.addWorker(1)
+  }
+
+  private static let address = "tcp://w:1"
+
+  private static func joins(
+    _ address: String = address, threads: Int64 = 1, resources: [Value.Entry] = [],
+    status: String = "running"
+  ) -> Event {
+    Event(
+      .addWorker, time: 0, worker: address,
+      snapshot: .other(
+        .object([
+          "worker": .object([
+            "address": .string(address), "name": .string(address), "nthreads": .int(threads),
+            "serverID": .string(address == Self.address ? "Worker-1" : "Worker-\(address)"),
+            "host": "w", "pid": 1, "memoryLimit": 0, "status": .string(status),
+            "resources": .dict(resources),
+          ])
+        ])))
+  }
+
+  private static func at(_ seconds: Double) -> Int64 { Int64(seconds * 1e9) }
+
+  /// A graph of a client that wants its last task; each task needs the one before.
+  private func submit(
+    _ keys: [String], restrictions: [Value.Entry] = []
+  ) throws {
+    let tasks = keys.enumerated().map { index, key -> Value in
+      var fields: [Value.Entry] = [
+        .init("key", .string(key)),
+        .init("dependencies", .list(index > 0 ? [.string(keys[index - 1])] : [])),
+      ]
+      if index == 0 { fields += restrictions }
+      return .dict(fields)
+    }
+    try log.append([
+      Event(.addClient, time: 0, args: Args(named: [.init("client", "c")])),
+      Event(
+        .updateGraph, time: 0,
+        args: Args(named: [
+          .init("client", "c"), .init("keys", .list([.string(keys.last ?? "")])),
+          .init("tasks", .list(keys.map(Value.string))),
+        ]), snapshot: .other(.object(["graph": .list(tasks)]))),
+    ])
+    try log.append(
+      keys.reversed().map {
+        .transition(Key($0), .released, .waiting, time: Self.at(1))
+      })
+  }
+
+  private func sent(_ key: Key, to address: String = address) throws {
+    try log.append([
+      .transition(key, .waiting, .processing, time: Self.at(2), worker: address, run: 1)
+    ])
+  }
+
+  private func atWorker(_ key: Key, _ states: [State], _ time: Double = 3) throws {
+    var before = State.released
+    for state in states {
+      try log.append(
+        [.transition(key, before, state, time: Self.at(time), run: 1)], source: worker)
+      before = state
+    }
+  }
+
+  /// The causes ten seconds after the start.
+  private func causes() throws -> [StuckCause] {
+    try log.append([Event(.addClient, time: Self.at(10), args: Args(named: [.init("client", "d")]))]
+    )
+    log.writer.close()
+    let reader = try LogReader(path: log.path)
+    return try reader.stuckCauses(of: reader.latest())
+  }
+
+  private func told() throws -> [String] {
+    try causes().map { "\($0.kind.rawValue): \($0.sentence)" }
+  }
+
+  @Test func `a run without unfinished tasks is not stuck`() throws {
+    #expect(try told() == [])
+  }
+
+  @Test func `a chain of tasks ends at the one that runs`() throws {
+    try submit(["a", "b", "c"])
+    try sent("a")
+    try atWorker("a", [.waiting, .ready, .executing])
+    let causes = try causes()
+    #expect(
+      causes.map(\.sentence) == [
+        "Task 'a' has been running on worker tcp://w:1 for 7.0 s; whether it makes progress, the log "
+          + "does not say."
+      ])
+    #expect(causes.map(\.chain) == [["c", "b", "a"]])
+    #expect(causes.map(\.waiting) == [2])
+    #expect(causes.map(\.wanted) == [1])
+    #expect(causes.first?.evidence.count == 2)
+  }
+
+  @Test func `a worker that recorded nothing of a task has not received it`() throws {
+    try submit(["a"])
+    try sent("a")
+    #expect(
+      try told() == [
+        "not-received: The scheduler sent task 'a' to worker tcp://w:1, and the worker has recorded "
+          + "nothing of it for 8.0 s."
+      ])
+  }
+
+  @Test func `what a worker does that was not recorded is unknown`() throws {
+    try submit(["a"])
+    try log.append([Self.joins("tcp://w:2")])
+    try sent("a", to: "tcp://w:2")
+    #expect(
+      try told() == [
+        "unknown: Task 'a' is on worker tcp://w:2 for 8.0 s, which was not recorded: what it does with "
+          + "the task is unknown."
+      ])
+  }
+
+  @Test func `a result that the scheduler has not recorded is named`() throws {
+    try submit(["a"])
+    try sent("a")
+    try atWorker("a", [.waiting, .ready, .executing, .memory])
+    #expect(
+      try told() == [
+        "result-not-received: Worker tcp://w:1 finished task 'a' with memory, and the scheduler has "
+          + "recorded nothing of it for 7.0 s."
+      ])
+  }
+
+  @Test func `a task that its worker has released is a disagreement`() throws {
+    try submit(["a"])
+    try sent("a")
+    try atWorker("a", [.waiting, .ready, .released])
+    #expect(
+      try told() == [
+        "disagreement: The scheduler takes task 'a' to be on worker tcp://w:1, where it has been "
+          + "released for 7.0 s."
+      ])
+  }
+
+  @Test func `a task that waits for inputs on its worker names them`() throws {
+    try submit(["a", "b"])
+    try log.append([Self.joins("tcp://w:2")])
+    try sent("a", to: "tcp://w:2")
+    try log.append([
+      .transition("a", .processing, .memory, time: Self.at(2), worker: "tcp://w:2")
+    ])
+    try sent("b")
+    try atWorker("b", [.waiting])
+    try atWorker("a", [.fetch, .flight])
+    #expect(
+      try told() == [
+        "missing-input: Task 'b' on worker tcp://w:1 has waited for 7.0 s for inputs: 'a' (flight)."
+      ])
+  }
+
+  @Test func `tasks that are ready wait for a thread, and come after what runs`() throws {
+    try submit(["a"])
+    try submit(["b"])
+    try submit(["c"])
+    for key in ["a", "b", "c"] as [Key] {
+      try sent(key)
+      try atWorker(key, [.waiting, .ready] + (key == "a" ? [.executing] : []))
+    }
+    #expect(
+      try told() == [
+        "running: Task 'a' has been running on worker tcp://w:1 for 7.0 s; whether it makes progress, "
+          + "the log does not say.",
+        "no-thread: Task 'b' waits for a thread of worker tcp://w:1, which runs 'a'. The same is true "
+          + "of 1 other task.",
+      ])
+  }
+
+  // MARK: - Locks
+
+  private func waits(_ key: Key, _ op: String, _ time: Double) throws {
+    var args: [Args.Argument] = [
+      .init("op", .string(op)), .init("kind", "lock"), .init("for", "acquire"),
+      .init("name", "ledger"), .init("start", .double(time)),
+    ]
+    if op == "end" { args.append(.init("stop", .double(time + 0.5))) }
+    try log.append(
+      [Event(.lock, time: Self.at(time), key: key, args: Args(named: args))], source: worker)
+  }
+
+  /// The scheduler gives the lock, or takes it back.
+  private func lease(_ op: String, _ time: Double) throws {
+    try log.append([
+      Event(
+        .lock, time: Self.at(time),
+        args: Args(named: [
+          .init("kind", "semaphore"), .init("op", .string(op)), .init("name", "ledger"),
+          .init("lease", "l1"),
+        ]))
+    ])
+  }
+
+  /// Tasks that run since a time.
+  private func run(_ keys: [String], since time: Double = 3) throws {
+    for key in keys {
+      try submit([key])
+      try sent(Key(key))
+      try atWorker(Key(key), [.waiting, .ready, .executing], time)
+    }
+  }
+
+  private static let waiting =
+    "Task 'b' on worker tcp://w:1 has waited for lock 'ledger' for 6.0 s."
+
+  @Test func `a task that waits for a lock names it, and who can hold it`() throws {
+    try run(["a", "b"])
+    try lease("acquire", 3.5)
+    try waits("b", "begin", 4)
+    try run(["late"], since: 4)
+    let causes = try causes()
+    #expect(
+      causes.first?.sentence
+        == "\(Self.waiting) The scheduler gave it 6.5 s ago, and it was not released; to which task, "
+        + "the log does not say. Only task 'a' on worker tcp://w:1 ran then and still runs.")
+    #expect(causes.first?.since == Self.at(4))
+    #expect(causes.map(\.kind) == [.lock, .running, .running])
+  }
+
+  @Test func `several tasks may hold a lock`() throws {
+    try run(["a", "b", "c"])
+    try lease("acquire", 3.5)
+    try waits("b", "begin", 4)
+    #expect(
+      try told().first?.hasSuffix(
+        "2 tasks ran then and still run, such as 'a' on worker tcp://w:1.")
+        == true)
+  }
+
+  @Test func `the holder of a lock may be gone`() throws {
+    try run(["b"])
+    try lease("acquire", 3.5)
+    try waits("b", "begin", 4)
+    #expect(try told().first?.hasSuffix("No recorded task that ran then still runs.") == true)
+  }
+
+  @Test func `a lock that was released has no known holder`() throws {
+    try run(["a", "b"])
+    try lease("acquire", 3.5)
+    try lease("release", 3.6)
+    try waits("b", "begin", 4)
+    #expect(try told().first == "lock: \(Self.waiting) Who holds it, the log does not say.")
+  }
+
+  @Test func `a wait that has ended is none`() throws {
+    try submit(["a"])
+    try sent("a")
+    try atWorker("a", [.waiting, .ready, .executing])
+    try waits("a", "begin", 4)
+    try waits("a", "end", 4)
+    #expect(try causes().map(\.kind) == [.running])
+  }
+
+  // MARK: - No worker
+
+  private func withoutWorker(_ restrictions: [Value.Entry] = []) throws {
+    try submit(["a"], restrictions: restrictions)
+    try log.append([.transition("a", .waiting, .noWorker, time: Self.at(2))])
+  }
+
+  @Test func `a task may be restricted to a worker that is not there`() throws {
+    try withoutWorker([.init("workerRestrictions", .list(["tcp://gone:1"]))])
+    #expect(
+      try told() == [
+        "restrictions: Task 'a' may run only on tcp://gone:1, of which none is there."
+      ])
+  }
+
+  @Test func `a task may need a resource that no worker has`() throws {
+    try withoutWorker([.init("resourceRestrictions", .dict([.init("GPU", 2.0)]))])
+    #expect(
+      try told() == ["resources: Task 'a' needs 2 of GPU, which no worker has."])
+  }
+
+  @Test func `a task may have no worker at all`() throws {
+    try withoutWorker()
+    try log.append([Event(.removeWorker, time: Self.at(5), worker: Self.address)])
+    #expect(try told() == ["no-worker: Task 'a' has no worker: there is none."])
+  }
+
+  @Test func `a task without a worker that could run is not explained away`() throws {
+    try withoutWorker()
+    #expect(
+      try told() == [
+        "not-sent: Task 'a' has no worker although it could run on tcp://w:1: nothing that the log says "
+          + "keeps the scheduler from sending it."
+      ])
+  }
+
+  @Test func `a queued task waits for a thread of busy workers`() throws {
+    try submit(["a"])
+    try submit(["b"])
+    try sent("a")
+    try atWorker("a", [.waiting, .ready, .executing])
+    try log.append([.transition("b", .waiting, .queued, time: Self.at(2))])
+    #expect(try causes().map(\.kind) == [.running, .noThread])
+  }
+
+  @Test func `a task that waits for an input that is not computed names it`() throws {
+    try submit(["a", "b"])
+    try log.append([.transition("a", .waiting, .released, time: Self.at(2))])
+    #expect(
+      try told() == [
+        "released-input: Task 'b' waits for 'a', which is released and is not being computed."
+      ])
+  }
+}

@@ -1,0 +1,187 @@
+import Testing
+
+@testable import Explaining
+
+/// The sentences about a task, on literal steps in seconds.
+@Suite struct TaskExplainerTests {
+  private static let scheduler = TaskStep.Observer.scheduler
+  private static let worker = TaskStep.Observer.worker("w1")
+
+  private static func step(
+    _ seq: Int64, _ seconds: Double, _ observer: TaskStep.Observer, _ start: String,
+    _ finish: String, _ stimulus: String? = nil, to worker: String? = nil,
+    ended: (String, Int64)? = nil
+  ) -> TaskStep {
+    var step = TaskStep(
+      seq: seq, time: Int64(seconds * 1e9), observer: observer, start: start, finish: finish)
+    (step.stimulus, step.worker) = (stimulus, worker)
+    step.ended = ended.map { ($0.0, $0.1) }
+    return step
+  }
+
+  private static func told(_ steps: [TaskStep], inputs: Set<String>? = nil) -> [String] {
+    TaskExplainer.explain(steps, inputs: inputs).sentences.map {
+      "\($0.attempt) \($0.text) \($0.evidence)"
+    }
+  }
+
+  /// A task on a worker, from its arrival to its end.
+  private static func ran(_ seq: Int64, _ start: Double, _ finish: String = "memory") -> [TaskStep]
+  {
+    [
+      step(seq, start, worker, "released", "waiting"),
+      step(seq + 1, start + 0.5, worker, "waiting", "ready"),
+      step(seq + 2, start + 2, worker, "ready", "executing"),
+      step(seq + 3, start + 5, worker, "executing", finish),
+    ]
+  }
+
+  @Test func `a task that waits for nothing is sent at once, and its times on the worker follow`() {
+    var end = Self.step(8, 10, Self.scheduler, "processing", "memory", "task-finished-1")
+    end.bytes = 2048
+    let steps =
+      [
+        Self.step(1, 1, Self.scheduler, "released", "waiting", "update-graph-1"),
+        Self.step(2, 1, Self.scheduler, "waiting", "processing", "update-graph-1", to: "w1"),
+      ] + Self.ran(3, 2) + [end]
+    #expect(
+      Self.told(steps) == [
+        "0 A client submitted it. [1]",
+        "1 It waited for nothing, and was sent to worker w1. [1, 2]",
+        "1 It began to run: it had waited 1.0 s until the worker had it, 500 ms for its inputs and "
+          + "1.5 s for a thread. [2, 5]",
+        "1 It ran for 3.0 s. [5, 6]",
+        "1 The scheduler recorded its result of 2.0 KiB, 3.0 s after it had ended. [8]",
+      ])
+  }
+
+  private static func sent(
+    from start: String = "waiting", _ stimulus: String, ended: (String, Int64)? = nil,
+    inputs: Set<String>? = ["x"]
+  ) -> String? {
+    told(
+      [
+        step(1, 1, scheduler, "released", start, "update-graph-1"),
+        step(9, 4, scheduler, start, "processing", stimulus, to: "w1", ended: ended),
+      ], inputs: inputs
+    ).last
+  }
+
+  @Test func `the input that came last is named`() {
+    #expect(
+      Self.sent("task-finished-1", ended: ("x", 8))
+        == "1 It waited 3.0 s for inputs, for 'x' last, and was sent to worker w1. [8, 9]")
+  }
+
+  @Test func `a task that is no input is not said to be one`() {
+    let unknown =
+      "1 It was sent to worker w1 after 3.0 s; what it waited for, the log does not say. [1, 9]"
+    #expect(Self.sent("task-finished-1", ended: ("y", 8)) == unknown)
+    #expect(Self.sent("task-finished-1", ended: ("x", 8), inputs: nil) == unknown)
+    #expect(Self.sent("task-finished-1") == unknown)
+  }
+
+  @Test func `a queued task waits for the task whose thread it gets`() {
+    #expect(
+      Self.sent(from: "queued", "task-finished-1", ended: ("y", 8))
+        == "1 It waited 3.0 s for a thread, until task 'y' ended, and was sent to worker w1. [8, 9]"
+    )
+  }
+
+  @Test func `a task that no worker could take waits for one`() {
+    #expect(
+      Self.sent(from: "no-worker", "worker-status-change-1")
+        == "1 It waited 3.0 s until a worker was available, and was sent to worker w1. [1, 9]")
+  }
+
+  @Test func `a retry is a further attempt, and a failure for good has its exception`() {
+    var end = Self.step(20, 20, Self.scheduler, "processing", "erred", "task-erred-2")
+    end.exception = "OSError('gone')"
+    let steps =
+      [Self.step(1, 1, Self.scheduler, "waiting", "processing", "s", to: "w1")]
+      + Self.ran(2, 1, "error")
+      + [
+        Self.step(7, 7, Self.scheduler, "processing", "released", "task-erred-1"),
+        Self.step(8, 7, Self.scheduler, "released", "waiting", "task-erred-1"),
+        Self.step(9, 7, Self.scheduler, "waiting", "processing", "task-erred-1", to: "w2"), end,
+      ]
+    #expect(
+      Self.told(steps).suffix(4) == [
+        "1 It failed after running for 3.0 s. [4, 5]",
+        "1 It failed on worker w1, and is tried again. [7]",
+        "2 It waited for nothing, and was sent to worker w2. [8, 9]",
+        "2 It failed for good: OSError('gone'). [20]",
+      ])
+  }
+
+  @Test func `events of a worker belong to their dispatch, even if they arrive after the next one`()
+  {
+    func dispatch(_ seq: Int64, _ seconds: Double, run: Int64) -> TaskStep {
+      var step = Self.step(seq, seconds, Self.scheduler, "waiting", "processing", "s", to: "w1")
+      step.taskRun = run
+      return step
+    }
+    let late = Self.ran(11, 1, "error").map { step in
+      var step = step
+      step.taskRun = 1
+      return step
+    }
+    let told = Self.told(
+      [
+        dispatch(1, 1, run: 1),
+        Self.step(7, 7, Self.scheduler, "processing", "released", "task-erred-1"),
+        dispatch(9, 8, run: 2),
+      ] + late)
+    #expect(
+      told.dropFirst() == [
+        "1 It began to run: it had waited 0 s until the worker had it, 500 ms for its inputs and 1.5 s "
+          + "for a thread. [1, 13]",
+        "1 It failed after running for 3.0 s. [13, 14]",
+        "1 It failed on worker w1, and is tried again. [7]",
+        "2 It was sent to worker w1; what it waited for, the log does not say. [9]",
+      ])
+  }
+
+  @Test(arguments: [
+    (
+      "processing", "handle-worker-cleanup-1",
+      "Its worker w1 was removed, and with it this attempt."
+    ),
+    ("processing", "client-releases-keys-1", "It was withdrawn: no client wanted it any more."),
+    ("processing", "odd-1", "It was taken from worker w1; why, the log does not say."),
+    ("memory", "handle-worker-cleanup-1", "Its result was lost with the worker that held it."),
+    (
+      "memory", "client-releases-keys-1",
+      "Its result was released: no client wanted it any more."
+    ),
+    ("memory", "odd-1", "Its result was released; why, the log does not say."),
+  ])
+  func `an end has the reason that its stimulus shows`(
+    start: String, stimulus: String, expected: String
+  ) {
+    let told = Self.told([
+      Self.step(1, 1, Self.scheduler, "waiting", "processing", "s", to: "w1"),
+      Self.step(2, 2, Self.scheduler, start, "released", stimulus),
+    ])
+    #expect(told.last == "1 \(expected) [2]")
+  }
+
+  @Test func `a result that the next task releases names it`() {
+    let told = Self.told([
+      Self.step(2, 2, Self.scheduler, "memory", "released", "task-finished-1", ended: ("y", 1))
+    ])
+    #expect(told == ["0 Its result was released when 'y' was done. [1, 2]"])
+  }
+
+  @Test func `a task that fails with another one is not said to have failed itself`() {
+    #expect(
+      Self.told([Self.step(1, 1, Self.scheduler, "waiting", "erred")])
+        == ["0 It failed because a task that it needs had failed. [1]"])
+  }
+
+  @Test func `a task that another worker runs was moved`() {
+    let told = Self.told(
+      [Self.step(1, 1, Self.scheduler, "waiting", "processing", "s", to: "w2")] + Self.ran(2, 1))
+    #expect(told[1].hasPrefix("1 It was moved to worker w1 and began to run: "))
+  }
+}
