@@ -158,7 +158,7 @@ def _of_runs(log: tasklog.Log) -> Iterator[tuple[str, Any]]:
     for run in log:
         name = f"run {run.number}: "
         for what, table in (
-            ("workers", run.workers), ("critical path", run.critical_path),
+            ("critical path", run.critical_path),
             ("slowest", run.slowest), ("transfers", lambda r=run: r.slowest(3, action="transfer")),
         ):  # fmt: skip
             yield name + what, _asked(lambda table=table: _ordered(table()))

@@ -24,9 +24,12 @@ _ALL = "id"
 _COLUMNS = {
     "measures": command.TABLES["compare"]["measures"],
     "runs": [
-        "side", "id run", "job", "started", "end", "makespan", "work", "idle", "tasks", "failed", "log",
+        "side", "id run", "job", "started", "end", "makespan", "work", "idle", "tasks", "failed",
+        "log",
     ],
-    "trend": ["id run", "run number", "job", "started", "measure", "class", "prefix", "value", "log"],
+    "trend": [
+        "id run", "run number", "job", "started", "measure", "class", "prefix", "value", "log",
+    ],
     "groups": [
         "type", "frame", "runs", "tasks", "dependents", "first_id first_run", "last_id last_run",
         "exception", "key",

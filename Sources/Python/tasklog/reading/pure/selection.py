@@ -166,8 +166,8 @@ class _Parser:
     def _test(self, name: str) -> _Condition:
         if name in _ENDS:
             return lambda run: bool(run.info.end == name)
-        if name == "incomplete":
-            raise LogError(sentence("'incomplete' of a run"))
+        if name in ("incomplete", "job", "client", "span"):
+            raise LogError(sentence(f"'{name}' of a run"))
         if name.startswith("label.") and len(name) > 6:
             label = name[6:]
             kind, get = "text", lambda run: _known(run.info_labels.get(label))

@@ -11,7 +11,6 @@ from tasklog.reading.errors import LogError
 from tasklog.reading.interrupting import interruptible
 from tasklog.reading.pure import files
 from tasklog.reading.pure.analyses import story
-from tasklog.reading.pure.analyses.ends import Ends
 from tasklog.reading.pure.analyses.rows import table, time_text
 from tasklog.reading.pure.analyses.run import RunRows
 from tasklog.reading.pure.analyses.state import State
@@ -54,12 +53,6 @@ def _select(run: RunRows, sql: str, *values: Any, times: Sequence[int] = ()) -> 
         tuple(time_text(value) if i in times else value for i, value in enumerate(row))
         for row in rows
     ]
-
-
-def _workers(run: RunRows, _: Any) -> dict[str, Rows]:
-    causes = Ends(run).causes()
-    rows = Summary(run).workers()
-    return {"workers": [(*row, causes.get((row[0], row[11]))) for row in rows]}
 
 
 def _summary(run: RunRows, _: Any) -> dict[str, Rows]:
@@ -109,7 +102,7 @@ def _state(run: RunRows, options: dict[str, Any]) -> dict[str, Rows]:
 
 
 ANALYSES: dict[str, Callable[[RunRows, dict[str, Any]], dict[str, Rows]]] = {
-    "workers": _workers, "summary": _summary, "errors": _errors, "slowest": _slowest,
+    "summary": _summary, "errors": _errors, "slowest": _slowest,
     "critical-path": _critical_path, "story": _story, "state": _state,
 }  # fmt: skip
 

@@ -27,10 +27,3 @@ def load(text: Any) -> Any:
 def members(value: Any) -> dict[str, Any]:
     """The members of an object; none of any other value."""
     return value if isinstance(value, dict) else {}
-
-
-def elements(value: Any) -> list[Any]:
-    """The elements of a list or a tuple; none of any other value."""
-    if isinstance(value, dict):
-        value = value.get("$tuple")
-    return value if isinstance(value, list) else []
