@@ -55,8 +55,8 @@ let package = Package(
     .target(
       name: "LogMaintenance",
       dependencies: [
-        "BrokerMessages", "CSQLite", "EventLog", "LogAnalysis", "LogFormat", "Migrations",
-        "TaskLogPlugin",
+        "BrokerMessages", "CSQLite", "CSupport", "EventLog", "LogAnalysis", "LogFormat",
+        "Migrations", "TaskLogPlugin",
       ]),
     .target(
       name: "Scheduling",
@@ -120,7 +120,8 @@ let package = Package(
       name: "tasklog",
       dependencies: [
         "AMQP", "BrokerMessages", "BuiltinPlugins", "CSupport", "EventLog", "Explaining",
-        "LogAnalysis", "LogFormat", "LogMaintenance", "PluginLoading", "Querying", "Recording", "Replaying",
+        "LogAnalysis", "LogFormat", "LogMaintenance", "PluginLoading", "Querying", "Recording",
+        "Replaying",
         "Reporting", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -65,7 +65,7 @@ def test_the_wheel_is_for_any_system_and_has_no_native_part(wheel: Path) -> None
 
 #: Logs that are opened together.
 LOGS = [
-    *([path] for path in FROZEN if path.stem not in ("v1-demo", "v1-future")),
+    *([path] for path in FROZEN if path.stem in ("v1-dask", "v2-dask", "v2-future", "v2-later")),
     [SAMPLE],
     [path for path in FROZEN if path.stem in ("v2-dask", "v2-demo")],
     # What does not depend on a log.

@@ -15,8 +15,8 @@ import Testing
     "BrokerMessages": ["EventLog", "LogFormat", "TaskLogPlugin"],
     "LogAnalysis": ["EventLog", "LogFormat", "TaskLogPlugin"],
     "LogMaintenance": [
-      "BrokerMessages", "CSQLite", "EventLog", "LogAnalysis", "LogFormat", "Migrations",
-      "TaskLogPlugin",
+      "BrokerMessages", "CSQLite", "CSupport", "EventLog", "LogAnalysis", "LogFormat",
+      "Migrations", "TaskLogPlugin",
     ],
     "PluginLoading": ["CImages", "LogFormat", "TaskLogPlugin"],
     "Scheduling": ["Logging", "TaskLogPlugin"],
@@ -33,6 +33,9 @@ import Testing
       "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "TaskLogPlugin",
     ],
     "Replaying": ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"],
+    "Explaining": [
+      "EventLog", "LogAnalysis", "LogFormat", "Querying", "Replaying", "TaskLogPlugin",
+    ],
     "BuiltinPlugins": ["TaskLogPlugin"],
   ]
 
