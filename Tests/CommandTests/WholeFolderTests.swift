@@ -85,20 +85,20 @@ import Testing
     #expect(try keys() == expected)
     let first = try kept()
     #expect(first.count == 1)
-    let path = folder("cache/tasklog/joined/\(first[0])")
-    // It is that log which is read, by other commands, too.
-    let writer = try LogWriter(path: path)
-    try writer.transaction {
-      let source = try writer.add(
-        Source(kind: .scheduler, id: "other", address: "tcp://o"), run: 1)
-      try writer.append(
-        Event(.transition, time: 1, key: Key("marked-1"), start: .released, finish: .waiting),
-        source: source, sourceSeq: 1)
+    func made() throws -> [Int?] {
+      let attributes = try FileManager.default.attributesOfItem(
+        atPath: folder("cache/tasklog/joined/\(first[0])"))
+      let date = attributes[.modificationDate] as? Date
+      return [
+        attributes[.systemFileNumber] as? Int, date.map { Int($0.timeIntervalSince1970 * 1e6) },
+      ]
     }
-    writer.close()
-    #expect(try keys().contains("marked-1"))
+    // It is that log which is read, by other commands, too.
+    let before = try made()
+    #expect(try keys() == expected)
     let both = ["--log", "a.db", "--log", "b.db"]
-    #expect(try csv(["summary", "--table", "prefixes"] + both).count == 4)
+    #expect(try csv(["summary", "--table", "prefixes"] + both).count == 3)
+    #expect(try made() == before && before.allSatisfy { $0 != nil })
     // In another order they are something else; what is kept then is of both.
     _ = try keys(["b.db", "a.db"])
     #expect(try kept().count == 2)
@@ -118,9 +118,12 @@ import Testing
     let base = folder("cache/tasklog/joined/\(name.dropLast(3))")
     let attributes = try FileManager.default.attributesOfItem(atPath: base + ".db")
     #expect(attributes[.posixPermissions] as? Int == 0o600)
-    for damage in ["no database", ""] {
-      try Data(damage.utf8).write(to: URL(fileURLWithPath: base + ".db"))
+    var middle = try Data(contentsOf: URL(fileURLWithPath: base + ".db"))
+    middle[middle.count / 2] ^= 1
+    for damage in [Data("no database".utf8), Data(), middle] {
+      try damage.write(to: URL(fileURLWithPath: base + ".db"))
       #expect(try keys() == expected)
+      #expect(try Data(contentsOf: URL(fileURLWithPath: base + ".db")).count > 100_000)
     }
     try FileManager.default.removeItem(atPath: base + ".db")
     try Data("half".utf8).write(to: URL(fileURLWithPath: base + ".part"))
@@ -153,6 +156,33 @@ import Testing
     #expect(try keys() == ["k-2", "k-3", "k-5"])
   }
 
+  // MARK: - Segments
+
+  @Test func `the segments of a run in a folder are in the order of recording`() async throws {
+    let run = try await RotatedRun.copy()
+    func shown(_ log: String) throws -> [[Substring]] {
+      let result = try Command.run(
+        ["runs", "--log", log, "--format", "csv"], environment: ["XDG_CACHE_HOME": folder("cache")],
+        folder: run.folder.url)
+      #expect(result.code == 0 && result.errors == "", "\(result.errors)")
+      return result.lines.map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+    }
+    let names = ["id", "seconds", "end", "events", "tasks", "missing", "incomplete"]
+    func values(_ rows: [[Substring]]) throws -> [[Substring]] {
+      let places = try names.map { name in try #require(rows[0].firstIndex { $0 == name }) }
+      return rows.dropFirst().map { row in places.map { row[$0] } }
+    }
+    let expected = try values(shown("logs/{run}.db"))
+    #expect(expected.count == 2)
+    #expect(try values(shown("logs")) == expected)
+    // A copy of a segment is none of its own.
+    try FileManager.default.copyItem(
+      atPath: run.folder("logs"), toPath: run.folder("copy"))
+    try FileManager.default.moveItem(
+      atPath: run.folder("copy"), toPath: run.folder("logs/backup"))
+    #expect(try values(shown("logs")) == expected)
+  }
+
   // MARK: - Commands that write
 
   private func recordFolder() throws {
@@ -176,6 +206,23 @@ import Testing
     #expect(runs[1] == "0")
     let names = try FileManager.default.contentsOfDirectory(atPath: folder("logs"))
     #expect(names.filter { $0.hasSuffix(".db") }.sorted() == ["1.db", "2.db", "3.db"])
+  }
+
+  @Test func `each file is pruned once, and no link is followed`() throws {
+    try recordFolder()
+    try record("kept.db", keys: ["k-1"], started: 0)
+    let manager = FileManager.default
+    try manager.createSymbolicLink(
+      atPath: folder("logs/0.db"), withDestinationPath: folder("kept.db"))
+    try manager.createSymbolicLink(
+      atPath: folder("logs/latest.db"), withDestinationPath: folder("logs/3.db"))
+    let spelled = ["--log", "logs", "--log", "./logs", "--keep-runs", "2"]
+    let dry = try csv(["prune", "--dry-run"] + spelled)
+    #expect(dry.count == 2)
+    #expect(try csv(["prune"] + spelled) == dry)
+    #expect(try csv(["query", "--count", "--log", "kept.db"])[1] == "1")
+    // A reader follows them, and counts each run once.
+    #expect(try csv(["runs", "--log", "logs"]).count == 5)
   }
 
   @Test func `a folder of files of single runs can become empty`() throws {

@@ -183,8 +183,7 @@ package struct LogRetention {
     let files = LogTemplate.files(template)
     guard let file = files.first(where: { $0.path == path }) else { return true }
     // A name that has the ID of a run does not say that there is no other run.
-    let runs = try? LogReader(path: path).runs()
-    guard runs?.allSatisfy({ $0.id == file.run }) != false else { return false }
+    guard let runs = try? LogReader(path: path).runs(), runs.count <= 1 else { return false }
     let parts = files.filter { $0.run == file.run }
     return parts.count == 1 || parts.last != file
   }
