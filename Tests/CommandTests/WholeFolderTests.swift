@@ -175,7 +175,7 @@ import Testing
     let expected = try values(shown("logs/{run}.db"))
     #expect(expected.count == 2)
     #expect(try values(shown("logs")) == expected)
-    // A copy of a segment is none of its own.
+    // A copy of a segment does not count again.
     try FileManager.default.copyItem(
       atPath: run.folder("logs"), toPath: run.folder("copy"))
     try FileManager.default.moveItem(
