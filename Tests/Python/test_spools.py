@@ -19,6 +19,7 @@ from clusters import CommandCluster, Recording, wait_for
 from log import Log
 from tasklog.spool import Segment, WorkerSpool, orphans, records
 from test_equality import worker_row
+from test_reading import FROZEN
 
 
 def unshipped(recording: Recording, server: str) -> int:
@@ -103,8 +104,16 @@ def test_workers_keep_what_a_killed_scheduler_did_not_take(
     copy = tmp_path / "copy.db"
     shutil.copy(killed_scheduler.log, copy)
     (server,) = Log(copy).servers("worker")
+    # Of a folder with other logs it is the log of that run.
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    shutil.copy(copy, folder / "a.db")
+    for other in FROZEN[:2]:
+        shutil.copy(other, folder / other.name)
     tasklog(copy, "import", killed_scheduler.folder / "spool")
     assert_equal_to_what_was_called(killed_scheduler, copy, server)
+    tasklog(folder, "import", killed_scheduler.folder / "spool")
+    assert_equal_to_what_was_called(killed_scheduler, folder / "a.db", server)
 
 
 def test_import_says_what_is_wrong(tmp_path: Path, in_process: Recording, tasklog) -> None:

@@ -2,6 +2,7 @@ import ArgumentParser
 import EventLog
 import LogAnalysis
 import LogFormat
+import LogMaintenance
 import Querying
 import Recording
 
@@ -29,7 +30,7 @@ struct ImportCommand: ParsableCommand {
         tasklog import --deaths events.json --deaths pods.json
       """)
 
-  @OptionGroup var log: LogOptions
+  @OptionGroup var logs: LogsOptions
 
   @Option(
     help: ArgumentHelp(
@@ -47,18 +48,20 @@ struct ImportCommand: ParsableCommand {
   }
 
   func run() throws {
+    let paths = try logs.allPaths()
     // Throws if the file is not a log, instead of creating one.
-    _ = try LogReader(path: log.path)
-    let files = LogTemplate.isTemplate(log.given) ? LogTemplate.files(log.given) : []
-    let isComplete = try paths.isEmpty || importSpools(files)
-    if !deaths.isEmpty { try importDeaths(files.isEmpty ? [log.path] : files.map(\.path)) }
+    if paths.count == 1 { _ = try LogReader(path: paths[0]) }
+    let isComplete = try self.paths.isEmpty || importSpools(paths)
+    if !deaths.isEmpty { try importDeaths(paths) }
     if !isComplete { throw ExitCode(Failure.runCode) }
   }
 
-  /// - Returns: whether all spools belong to the log.
-  private func importSpools(_ files: [LogTemplate.File]) throws -> Bool {
+  /// - Returns: whether all spools belong to the logs.
+  private func importSpools(_ logs: [String]) throws -> Bool {
+    let last = logs[logs.count - 1]
+    let runs = logs.count > 1 ? try Archive(logs, prepare: { _ in }).runs : []
     let (imported, skipped) = try WorkerSpools.importFiles(paths) { run in
-      files.last { $0.run == run }?.path ?? log.path
+      runs.first { $0.entry.id == run }?.paths.last ?? last
     }
     for worker in imported {
       var text = "run \(worker.run), worker \(worker.worker): \(worker.events) events imported"
