@@ -12,26 +12,50 @@ extension Reports {
   package static func explanation(
     _ reader: LogReader, _ runs: [RunInfo], of name: String
   ) throws -> Querying.Report? {
-    var rows: [[SQLiteValue]] = []
+    var all: [(run: Int64, sentence: TaskExplanation.Sentence)] = []
     for run in runs {
       for case .key(let key) in try reader.subjects(named: name) {
-        rows += try reader.explanation(ofKey: key, in: run).sentences.map { sentence in
-          [
-            .integer(run.number), .integer(Int64(sentence.attempt)),
-            .text(Timestamp.iso(sentence.time)), .text(sentence.text),
-            .text(JSONWriter.text(.list(sentence.evidence.map(Value.int)))),
-          ]
-        }
+        all += try reader.explanation(ofKey: key, in: run).sentences.map { (run.number, $0) }
       }
     }
-    guard !rows.isEmpty else { return nil }
-    return Querying.Report([
-      Querying.Report.Table(
-        "sentences", title: name,
-        columns: [
-          Column("run", rank: 9), Column("attempt", rank: 8), Column("time", .time),
-          Column("sentence", leastWidth: 30), Column("evidence", .json, rank: 2),
-        ], rows: rows)
-    ])
+    guard !all.isEmpty else { return nil }
+    let table = Querying.Report.Table(
+      "sentences", title: name,
+      columns: [
+        Column("run"), Column("attempt"), Column("time", .time), Column("sentence"),
+        Column("evidence", .json),
+      ],
+      rows: all.map { run, sentence in
+        [
+          .integer(run), .integer(Int64(sentence.attempt)), .text(Timestamp.iso(sentence.time)),
+          .text(sentence.text), .text(JSONWriter.text(.list(sentence.evidence.map(Value.int)))),
+        ]
+      })
+    var report = Querying.Report([table])
+    report.text = { text(all, ofSeveral: runs.count > 1, $0) }
+    report.hasTablesOnTerminal = false
+    return report
+  }
+
+  /// A part for each attempt.
+  private static func text(
+    _ all: [(run: Int64, sentence: TaskExplanation.Sentence)], ofSeveral: Bool, _ terminal: Terminal
+  ) -> String {
+    var block = TextBlock(terminal)
+    var heading = ""
+    for (run, sentence) in all {
+      let attempt =
+        sentence.attempt == 0 ? "before its first attempt" : "attempt \(sentence.attempt)"
+      let new = ofSeveral ? "run #\(run), \(attempt)" : attempt
+      if new != heading {
+        block.space()
+        block.colored(new, isBad: false)
+        heading = new
+      }
+      let time = Units.timeOfDay(sentence.time)
+      let seqs = sentence.evidence.map { "\($0)" }.joined(separator: ", ")
+      block.prose("\(time)  \(sentence.text) [seq \(seqs)]", indent: 2)
+    }
+    return block.text
   }
 }

@@ -5,7 +5,7 @@ extension Report {
   func write(to output: @escaping TextOutput, _ terminal: Terminal) throws {
     let text = try self.text?(terminal)
     if let text { output(Array(text.utf8)) }
-    guard hasTablesOnTerminal else { return }
+    if text != nil, !hasTablesOnTerminal { return }
     var isFirst = text == nil
     var hasRows = false
     var hidden: [String] = []
