@@ -75,9 +75,15 @@ class Lost:
         (pid,) = client.run(os.getpid, workers=[self.address]).values()
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: self.address not in workers_of(client), "end of the worker")
-        wait_for(lambda: all(f.status == "finished" for f in kept), "results that are made again")
-        lines = (Path(folder) / "made").read_text().split()
-        self.made_again = {name for name, count in Counter(lines).items() if count > 1}
+
+        def made_again() -> set[str]:
+            lines = (Path(folder) / "made").read_text().split()
+            return {name for name, count in Counter(lines).items() if count > 1}
+
+        # The client may not have heard yet that a result is lost.
+        wait_for(lambda: {f.key for f in kept} <= made_again(), "results that are made again")
+        wait(kept)
+        self.made_again = made_again()
 
 
 @pytest.fixture(scope="module")
