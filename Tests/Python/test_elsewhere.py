@@ -116,6 +116,13 @@ def test_analyses_are_those_of_the_command(python: Path, tasklog: Any, tmp_path:
     assert sum(isinstance(answer, list) for answer in native.values()) > 50
 
 
+def test_analyses_of_killed_workers_are_those_of_the_command(
+    python: Path, tasklog: Any, killed_worker: Recording
+) -> None:
+    native = compare(python, tasklog, ["analyses", killed_worker.log])
+    assert len(native["run 1: summary workers"][1]) > 3
+
+
 def test_the_tests_of_reading_pass(python: Path, tasklog: Any) -> None:
     files = ["test_reading.py", "test_reading_frames.py", "test_reading_bad_input.py"]
     done = subprocess.run(

@@ -11,13 +11,26 @@ from tasklog.reading.errors import LogError
 from tasklog.reading.interrupting import interruptible
 from tasklog.reading.pure import files
 from tasklog.reading.pure.analyses import story
-from tasklog.reading.pure.analyses.rows import table, time_text
+from tasklog.reading.pure.analyses.rows import Raw, rounded, table, time_text
 from tasklog.reading.pure.analyses.run import RunRows
 from tasklog.reading.pure.analyses.state import State
-from tasklog.reading.pure.analyses.summary import Summary
 
 Rows = list[tuple[Any, ...]]
 
+_PREFIXES = """
+    SELECT prefix, tasks, done, failed, retried, nbytes, compute
+    FROM prefixes WHERE run = ?1 AND tasks > 0 ORDER BY prefix
+"""
+_STATES = """
+    SELECT prefix, source, state, count, seconds, p50, p95, max
+    FROM prefix_states WHERE run = ?1 ORDER BY prefix, source, state
+"""
+_WORKERS = """
+    SELECT worker, name, joined_ns, left_ns, nthreads, tasks, failed, nbytes, busy, utilization,
+      occupancy, life, clock_offset, clock_uncertainty
+    FROM workers WHERE run = ?1
+    ORDER BY coalesce(joined_ns, first_seen) NULLS LAST, worker, life
+"""
 _SLOWEST = """
     SELECT seconds, action, key, prefix, worker, seq, start, stop, life
     FROM slowest WHERE run = ?1 AND (?2 IS NULL OR action = ?2) LIMIT ?3
@@ -56,10 +69,16 @@ def _select(run: RunRows, sql: str, *values: Any, times: Sequence[int] = ()) -> 
 
 
 def _summary(run: RunRows, _: Any) -> dict[str, Rows]:
-    summary = Summary(run)
-    return {
-        "prefixes": summary.prefixes(), "states": summary.states(), "workers": summary.workers()
-    }  # fmt: skip
+    prefixes = [(*row, rounded(compute, 1e6)) for *row, compute in _select(run, _PREFIXES)]
+    workers = [
+        (
+            address, Raw(name), *counts, rounded(busy, 1e6), rounded(share, 1e4),
+            rounded(occupancy, 1e2), life, offset, uncertainty,
+        )
+        for address, name, *counts, busy, share, occupancy, life, offset, uncertainty
+        in _select(run, _WORKERS, times=[2, 3])
+    ]  # fmt: skip
+    return {"prefixes": prefixes, "states": _select(run, _STATES), "workers": workers}
 
 
 def _errors(run: RunRows, _: Any) -> dict[str, Rows]:

@@ -102,10 +102,10 @@ class Lives:
 class Clocks:
     """By how much the clocks of workers are behind the scheduler's."""
 
-    def __init__(self, rows: list[tuple[int, int, int, int]]) -> None:
-        self._steps: dict[int, list[tuple[int, int, int]]] = {}
-        for source, source_seq, offset, uncertainty in rows:
-            self._steps.setdefault(source, []).append((source_seq, offset, uncertainty))
+    def __init__(self, rows: list[tuple[int, int, int]]) -> None:
+        self._steps: dict[int, list[tuple[int, int]]] = {}
+        for source, source_seq, offset in rows:
+            self._steps.setdefault(source, []).append((source_seq, offset))
 
     def time(self, time: int, source: int, source_seq: int) -> int:
         """The time of an event by the scheduler's clock."""
@@ -114,11 +114,6 @@ class Clocks:
             return time
         place = bisect.bisect_right(steps, source_seq, key=lambda step: step[0])
         return time + steps[place - 1][1] if place else time
-
-    def last(self, source: int | None) -> tuple[int, int] | None:
-        """The last offset of a clock, and its uncertainty."""
-        steps = self._steps.get(-1 if source is None else source)
-        return steps[-1][1:] if steps else None
 
 
 class RunRows:
@@ -149,7 +144,7 @@ class RunRows:
     def clocks(self) -> Clocks:
         """The clocks of its workers."""
         rows = self.connection.execute(
-            "SELECT source, source_seq, offset, uncertainty FROM clock_offset"
+            "SELECT source, source_seq, offset FROM clock_offset"
             " WHERE source IN (SELECT id FROM source WHERE run = ?) ORDER BY source, source_seq",
             (self.number,),
         )
