@@ -69,20 +69,16 @@ package struct RunExpression: Sendable {
   ///
   /// - Parameters:
   ///   - runs: the oldest first, with their jobs if there is a `kind`.
-  ///   - isExcluded: what is left out before `first` and `last` count.
+  ///   - excluded: what is left out before `first` and `last` count.
   package func select(
-    _ runs: [RunEntry], excluding isExcluded: (Archive.Item) -> Bool = { _ in false }
+    _ runs: [RunEntry], excluding excluded: Set<Archive.Item> = []
   ) -> [Archive.Item] {
     var matching: [Archive.Item] = []
     for (index, run) in runs.enumerated() {
-      guard let kind else {
-        let item = Archive.Item(index: index)
-        if !isExcluded(item), matches(RunItem(run)) { matching.append(item) }
-        continue
-      }
-      for job in run.jobs where job.kind == kind {
+      let jobs: [Job?] = kind == nil ? [nil] : run.jobs.filter { $0.kind == kind }
+      for job in jobs {
         let item = Archive.Item(index: index, job: job)
-        if !isExcluded(item), matches(RunItem(run, job)) { matching.append(item) }
+        if !excluded.contains(item), matches(RunItem(run, job)) { matching.append(item) }
       }
     }
     if kind != nil {
@@ -96,16 +92,7 @@ package struct RunExpression: Sendable {
     return matching
   }
 
-  /// Selects runs; those that have the selected jobs, if it selects jobs.
-  package var choice: RunChoice {
-    RunChoice(needsJobs: kind != nil) { runs in
-      var chosen: [Int: RunChoice.Chosen] = [:]
-      for item in select(runs) {
-        chosen[item.index, default: .init(index: item.index)].jobs += item.job.map { [$0] } ?? []
-      }
-      return chosen.values.sorted { $0.index < $1.index }
-    }
-  }
+  package var choice: RunChoice { RunChoice(needsJobs: kind != nil) { select($0) } }
 }
 
 /// What a run can be selected by.

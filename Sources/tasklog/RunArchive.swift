@@ -31,9 +31,7 @@ struct RunArchive {
       archive.findJobs(environment: environment)
       knowsJobs = true
     }
-    return parsed.select(archive.runs.map(\.entry)) { item in
-      excluded.contains { $0.isSame(as: item) }
-    }
+    return parsed.select(archive.runs.map(\.entry), excluding: Set(excluded))
   }
 
   /// What an expression selects; `nil` for runs.

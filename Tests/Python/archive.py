@@ -1,11 +1,11 @@
-"""Makes an archive of small real runs, and measures how long it takes to list and to select them.
+"""Makes an archive of small real runs, and measures what commands over all of them take.
 
     python Tests/Python/archive.py COUNT FOLDER [--program PROGRAM]
 
 Runs that FOLDER has already are kept, so that a stopped call resumes. Half of the runs are
 labelled `branch=main`, the others `branch=other`, whose tasks of the prefix `load` take 30 %
-longer. Times are medians of three, as ratios to a program that opens each log with Python's sqlite3
-and reads its runs.
+longer. Times of what is quick are medians of three. The baseline is a program that opens each log
+with Python's sqlite3 and reads its runs; peak memory is that of the command alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import resource
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -95,6 +95,41 @@ def _seconds(body: Callable[[], object], rounds: int = 3) -> float:
     return statistics.median(times)
 
 
+#: A process starts with the peak of the one that started it, so that a small one comes between.
+_LAUNCHER = """
+import os, sys
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, used = os.wait4(child, 0)
+print(used.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+class Program:
+    """The command line, with a cache folder that is empty at first."""
+
+    def __init__(self, program: str, folder: Path, cache: str) -> None:
+        self._words = [
+            sys.executable, "-I", "-S", "-c", _LAUNCHER, shutil.which(program) or program
+        ]  # fmt: skip
+        self._log = f"--log={folder}"
+        self._environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        self.rows = 0
+        self.peak = 0
+
+    def run(self, command: str, *arguments: str) -> str:
+        done = subprocess.run(
+            [*self._words, command, self._log, *arguments],
+            env=self._environment, capture_output=True, text=True,
+        )  # fmt: skip
+        *said, peak = done.stderr.splitlines()
+        if done.returncode:
+            sys.exit(f"tasklog {command} ended with {done.returncode}: {said[-1:]}")
+        self.peak = int(peak) * 1024
+        self.rows = max(0, done.stdout.count("\n") - 1)
+        return done.stdout
+
+
 def _with_sqlite(paths: list[Path]) -> int:
     """The program that people write: all runs with their totals."""
     runs = 0
@@ -107,35 +142,56 @@ def _with_sqlite(paths: list[Path]) -> int:
     return runs
 
 
+#: What is measured: a name, the command with its arguments, and how often. The first of each finds
+#: nothing in the catalogue.
+_CSV = ("--format", "csv")
+COMMANDS: list[tuple[str, tuple[str, ...], int]] = [
+    ("runs, the first time", ("runs", *_CSV), 1),
+    ("runs", ("runs", *_CSV), 3),
+    (
+        "runs --runs",
+        ("runs", *_CSV, "--runs", "label.branch=main and prefix=load and not died last 20"),
+        3,
+    ),
+    ("trend, the first time", ("trend", *_CSV, "p50(prefix=load)"), 1),
+    ("trend", ("trend", *_CSV, "p50(prefix=load)"), 3),
+    (
+        "compare of 20 with 20",
+        (
+            "compare", *_CSV, "--runs", "label.branch=other last 20",
+            "--baseline", "label.branch=main last 20", "--table", "measures",
+        ),
+        3,
+    ),
+    (
+        "compare of jobs, the first time",
+        ("compare", *_CSV, "--baseline", "client last 20", "--table", "runs"),
+        1,
+    ),
+    ("errors --runs", ("errors", *_CSV, "--runs", "closed"), 1),
+    ("query --each", ("query", *_CSV, "SELECT count(*) FROM tasks WHERE run = :run", "--each"), 1),
+    ("replay --each", ("replay", *_CSV, "--each", "--plugin", "counter"), 1),
+    ("check of all", ("check", *_CSV), 1),
+    ("anonymize", ("anonymize", "--run", "latest", "-o", "{copy}"), 1),
+]  # fmt: skip
+
+
 def measure(folder: Path, program: str) -> None:
     paths = sorted(folder.rglob("*.db"))
     base = _seconds(lambda: _with_sqlite(paths))
     print(f"{len(paths)} logs, {sum(path.stat().st_size for path in paths) / 1e6:.0f} MB")
-    print(f"sqlite3 in Python, which reads less: {base:.2f} s")
-    with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, "XDG_CACHE_HOME": cache}
-
-        def tasklog_runs(*arguments: str) -> str:
-            words = [program, "runs", "--log", str(folder), "--format", "csv", *arguments]
-            done = subprocess.run(
-                words, env=environment, capture_output=True, text=True, check=True
+    print(f"sqlite3 in Python, which reads the runs alone: {base:.2f} s")
+    with tempfile.TemporaryDirectory() as scratch:
+        tasklog_program = Program(program, folder, f"{scratch}/cache")
+        for name, (command, *arguments), rounds in COMMANDS:
+            words = [word.format(copy=f"{scratch}/copy.db") for word in arguments]
+            seconds = _seconds(
+                lambda command=command, words=words: tasklog_program.run(command, *words), rounds
             )
-            return done.stdout
-
-        for name, arguments, rounds in [
-            ("runs, for the first time", (), 1),
-            ("runs", (), 3),
-            (
-                "runs --runs",
-                ("--runs", "label.branch=main and prefix=load and not died last 20"),
-                3,
-            ),
-        ]:
-            seconds = _seconds(lambda arguments=arguments: tasklog_runs(*arguments), rounds)
-            lines = tasklog_runs(*arguments).count("\n") - 1
-            print(f"{name}: {seconds:.2f} s, {seconds / base:.2f} × sqlite3, {lines} runs")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(f"peak memory: {peak / 1024:.0f} MB")
+            print(
+                f"{name}: {seconds:.2f} s, {seconds / base:.2f} × sqlite3, "
+                f"{tasklog_program.rows} rows, {tasklog_program.peak / 2**20:.0f} MiB"
+            )
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 
 /// The tasks of each client, named job and span of a run, by name in ascending order.
 struct SubmissionMembers {
@@ -29,7 +30,7 @@ struct SubmissionMembers {
   private func members(
     of names: Set<String>, _ tasks: (String) throws -> RowIDSet?
   ) rethrows -> Members {
-    try names.sorted().map { ($0, try tasks(Self.literally($0)) ?? RowIDSet()) }
+    try names.sorted().map { ($0, try tasks(Glob.quoted($0)) ?? RowIDSet()) }
   }
 
   private func scan(_ set: (inout ScopeFilter) -> Void) throws -> SubmissionScan {
@@ -38,12 +39,5 @@ struct SubmissionMembers {
     var scan = try SubmissionScan(reader, filter)
     try scan.scan(run, range)
     return scan
-  }
-
-  /// A pattern that matches only a name.
-  private static func literally(_ name: String) -> String {
-    name.reduce(into: "") { pattern, character in
-      pattern += "*?[".contains(character) ? "[\(character)]" : String(character)
-    }
   }
 }

@@ -68,7 +68,7 @@ package enum LogTemplate {
     let name = path.lastPathComponent
     var start = name.startIndex
     while let end = name.index(start, offsetBy: 36, limitedBy: name.endIndex) {
-      if isRun(name[start..<end]), hyphens(name[start..<end]) == [8, 13, 18, 23] {
+      if isRun(name[start..<end]) {
         var tail = name[end...]
         // The number of a segment.
         let digits = tail.dropFirst().prefix { $0.isASCII && $0.isNumber }
@@ -84,14 +84,13 @@ package enum LogTemplate {
   /// Creates the folder of the logs of all runs, private to its owner.
   package static func makeFolder(_ template: String) { mkdir(template.parentFolder, 0o700) }
 
-  private static func hyphens(_ text: Substring) -> [Int] {
-    text.utf8.enumerated().filter { $0.element == UInt8(ascii: "-") }.map(\.offset)
-  }
-
+  /// Whether a text has the form of a UUID, in lower case.
   private static func isRun(_ text: Substring) -> Bool {
     text.utf8.count == 36
-      && text.utf8.allSatisfy {
-        (0x30...0x39).contains($0) || (0x61...0x66).contains($0) || $0 == UInt8(ascii: "-")
+      && text.utf8.enumerated().allSatisfy { index, byte in
+        [8, 13, 18, 23].contains(index)
+          ? byte == UInt8(ascii: "-")
+          : (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
       }
   }
 

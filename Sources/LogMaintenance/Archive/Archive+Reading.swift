@@ -46,7 +46,7 @@ extension Archive {
   ) throws -> Part {
     let run = runs[index]
     var environment = environment
-    // Of many runs each is read once.
+    // Of many runs each is read once, and would displace what other commands need.
     environment.keepsJoined = false
     let logs = try LogSet.resolve(
       run.paths, runs: run.entry.id, mode: .one, environment: environment)
@@ -105,27 +105,32 @@ extension Archive {
         catalogue?.value(wanted[place].name, of: chosen[place].entry.id, $0).flatMap(decode)
       }
     }
-    let unknown = found.indices.filter { found[$0] == nil }
-    var known = found.count - unknown.count
+    let unknown = Dictionary(grouping: found.indices.filter { found[$0] == nil }) {
+      wanted[$0].index
+    }
+    let indexes = unknown.keys.sorted()
+    var known = found.count - unknown.values.reduce(0) { $0 + $1.count }
     var unreadable: [Unreadable] = []
-    read(unknown.map { wanted[$0].index }, environment: environment) { place, reader, run in
-      try body(unknown[place], reader, run)
+    // A run whose files are merged is merged once, whatever is wanted of it.
+    read(indexes, environment: environment) { index, reader, run in
+      try (unknown[indexes[index]] ?? []).map { ($0, try body($0, reader, run)) }
     } take: {
-      let place = unknown[$0]
-      let run = chosen[place]
+      let run = runs[indexes[$0]]
       switch $1 {
-      case .success(let result):
-        found[place] = result
-        // What was read may be newer than the stamp.
-        if let stamp = stamps[place], run.entry.end != .running,
-          stamp == Self.stamp(of: run)
-        {
-          catalogue?.add(encode(result), wanted[place].name, of: run.entry.id, stamp)
+      case .success(let results):
+        for (place, result) in results {
+          found[place] = result
+          // What was read may be newer than the stamp.
+          if let stamp = stamps[place], run.entry.end != .running,
+            stamp == Self.stamp(of: run)
+          {
+            catalogue?.add(encode(result), wanted[place].name, of: run.entry.id, stamp)
+          }
         }
       case .failure(let error):
         unreadable.append(Unreadable(path: run.paths[0], reason: "\(error)"))
       }
-      known += 1
+      known += unknown[indexes[$0]]?.count ?? 0
       progress(known)
     }
     catalogue?.save()

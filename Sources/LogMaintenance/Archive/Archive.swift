@@ -11,7 +11,7 @@ package struct Archive {
   }
 
   /// A run, or a job in it.
-  package struct Item: Sendable {
+  package struct Item: Sendable, Hashable {
     /// The index of the run.
     package var index: Int
     /// `nil` for all of the run.
@@ -20,8 +20,15 @@ package struct Archive {
     package init(index: Int, job: Job? = nil) { (self.index, self.job) = (index, job) }
 
     /// Whether both are the same run, or the same job of it.
-    package func isSame(as other: Item) -> Bool {
-      index == other.index && job?.kind == other.job?.kind && job?.name == other.job?.name
+    package static func == (one: Item, other: Item) -> Bool {
+      one.index == other.index && one.job?.kind == other.job?.kind
+        && one.job?.name == other.job?.name
+    }
+
+    package func hash(into hasher: inout Hasher) {
+      hasher.combine(index)
+      hasher.combine(job?.kind)
+      hasher.combine(job?.name)
     }
   }
 

@@ -14,11 +14,11 @@ extension LogSet {
     let indexes: [Int]
     if let choose {
       if choose.needsJobs { archive.findJobs(environment: environment) }
-      let chosen = choose.select(archive.runs.map(\.entry))
-      for run in chosen where !run.jobs.isEmpty {
-        jobs[archive.runs[run.index].entry.id] = run.jobs
+      let items = choose.select(archive.runs.map(\.entry))
+      for item in items {
+        if let job = item.job { jobs[archive.runs[item.index].entry.id, default: []].append(job) }
       }
-      indexes = chosen.map(\.index)
+      indexes = Set(items.map(\.index)).sorted()
     } else if archive.runs.isEmpty {
       indexes = []
     } else {

@@ -121,9 +121,9 @@ struct CompareCommand: ParsableCommand {
           + "see 'tasklog \(kind == nil ? "runs" : "jobs")'")
     }
     let found = archive.figures(of: others + chosen)
-    func isChosen(_ item: Archive.Item) -> Bool { chosen.contains { $0.isSame(as: item) } }
-    let before = found.filter { !isChosen($0.item) }.map(\.run)
-    let after = found.filter { isChosen($0.item) }.map(\.run)
+    let compared = Set(chosen)
+    let before = found.filter { !compared.contains($0.item) }.map(\.run)
+    let after = found.filter { compared.contains($0.item) }.map(\.run)
     guard !before.isEmpty, !after.isEmpty else {
       let side = before.isEmpty ? "baseline's" : "compared"
       throw Failure.run("none of the \(side) runs can be read")

@@ -71,7 +71,7 @@ struct RunsCommand: ParsableCommand {
     var archive = try Archive(logs.given, prepare: environment.prepare)
     for log in archive.unreadable { environment.omit(log) }
     if choose?.needsJobs == true { archive.findJobs(environment: environment) }
-    let chosen = choose?.select(archive.runs.map(\.entry)).map(\.index)
+    let chosen = choose.map { Set($0.select(archive.runs.map(\.entry)).map(\.index)).sorted() }
     let indexes = chosen ?? Array(archive.runs.indices)
     try format.write(
       Reports.runs(archive, indexes), options: logs.repeated + selection.repeated)
