@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed import Client, LocalCluster
 
 import tasklog as package
+from log import Log
 
 FROZEN = Path(__file__).parent.parent / "CommandTests" / "Frozen"
 
@@ -134,3 +136,30 @@ def test_a_folder_is_read_as_the_command_reads_it(
     (tmp_path / "notes.txt").write_text("no log")
     with pytest.raises(package.LogError, match="none of 1 files is a tasklog log"):
         package.open(tmp_path)
+
+
+def test_a_run_gets_labels_while_it_is_recorded(tmp_path: Path, tasklog: Any) -> None:
+    def listed(*arguments: str) -> list[dict[str, str]]:
+        text = tasklog(tmp_path, "runs", "--format", "csv", *arguments)
+        return list(csv.DictReader(io.StringIO(text)))
+
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        client.register_plugin(package.Recorder(tmp_path / "run.db", labels={"by": "start"}))
+        for number in range(5):
+            client.gather(client.map(abs, range(20 * number, 20 * number + 20), pure=False))
+            tasklog(tmp_path / "run.db", "runs", "--label", "latest", f"step={number}")
+            # A run that is recorded is never answered from what was known of it.
+            (row,) = listed("--runs", f"label.step={number} and label.by=start and running")
+            assert int(row["tasks"]) >= 20 * number
+    (row,) = listed("--runs", "label.step=4 and closed")
+    assert (row["tasks"], row["missing"], row["incomplete"]) == ("100", "0", "0")
+    tasklog(tmp_path / "run.db", "check", "--strict")
+    changes = Log(tmp_path / "run.db").one(
+        "SELECT count(*) FROM event JOIN text ON text.id = event.hook WHERE text.text = 'label'"
+    )
+    assert changes == 5

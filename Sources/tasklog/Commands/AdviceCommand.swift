@@ -23,7 +23,10 @@ struct AdviceCommand: ParsableCommand {
 
   @OptionGroup var options: ScopedVerbOptions
 
-  @Option(help: "Exit with code 2 if there is advice of at least this severity.")
+  @Option(
+    help: ArgumentHelp(
+      "Exit with code 2 if there is advice of at least this severity: note or warning.",
+      valueName: "severity"))
   var failOn: Advice.Severity?
 
   func run() throws {

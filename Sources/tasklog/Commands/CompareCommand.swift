@@ -116,8 +116,7 @@ struct CompareCommand: ParsableCommand {
     let others = try archive.select(baseline ?? "", option: "--baseline", excluding: chosen)
     guard !others.isEmpty else {
       throw Failure.run(
-        "--baseline '\(baseline ?? "")': selects no \(kind?.rawValue ?? "run")"
-          + (chosen.isEmpty ? "; " : " but the compared ones; ")
+        "--baseline '\(baseline ?? "")': selects no \(kind?.rawValue ?? "run") to compare with; "
           + "see 'tasklog \(kind == nil ? "runs" : "jobs")'")
     }
     let found = archive.figures(of: others + chosen)

@@ -12,7 +12,7 @@ import sqlite3
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from tasklog.reading.pure.analyses.values import integer, load, members, text
+from tasklog.reading.pure.values import integer, load, members, text
 
 _EVENTS = """
     SELECT event.seq, event.source, event.source_seq, event.time, event.key, event.args,
