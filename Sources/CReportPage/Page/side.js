@@ -64,6 +64,8 @@ export class Side {
   resourceGrid;
   /** @type {import("./types.js").ThreadTime} */
   threadTime;
+  /** @type {import("./types.js").AdviceRow[]} */
+  advice;
   /** @type {import("./types.js").Profile | null} */
   profile;
   /** @type {Uint32Array} */

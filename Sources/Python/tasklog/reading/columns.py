@@ -14,7 +14,7 @@ _NAMES = {
     INTEGERS: (
         "seq", "life", "count", "source_seq", "transitions", "dispatch_count", "done", "failures",
         "retries", "dependents", "first_seq", "cause_seq", "step", "nthreads", "tasks", "failed",
-        "retried", "nbytes", "workers",
+        "retried", "nbytes", "workers", "attempt", "waiting", "wanted", "bytes",
     ),
     FLOATS: (
         "duration", "seconds", "share", "elapsed", "busy", "utilization", "occupancy",
@@ -23,12 +23,14 @@ _NAMES = {
     TEXT: (
         "run", "key", "state", "prefix", "worker", "typename", "exception", "traceback",
         "key_group", "source", "start", "finish", "stimulus", "args", "action", "reason", "hook",
-        "phase", "cause_key", "first_key", "first_traceback",
+        "phase", "cause_key", "first_key", "first_traceback", "sentence", "evidence", "chain",
+        "cause", "severity", "kind", "subject", "certainty", "finding",
     ),
 }  # fmt: skip
 _TYPES = {name: type for type, names in _NAMES.items() for name in names}
 _TIMES = (
     "time", "raw_time", "first_seen", "last_seen", "joined", "left", "started", "stopped",
+    "since",
 )  # fmt: skip
 
 
