@@ -154,8 +154,37 @@ import Testing
     #expect(
       try told() == [
         "disagreement: The scheduler takes task 'a' to be on worker tcp://w:1, where it has been "
-          + "released for 7.0 s."
+          + "released for 7.0 s. They have disagreed since event 8 of the worker, on which the scheduler "
+          + "did nothing that the log says."
       ])
+  }
+
+  @Test func `the first event of a disagreement is the one after which they never agreed again`()
+    throws
+  {
+    try submit(["a", "b"])
+    try log.append([Self.joins("tcp://w:2")])
+    try sent("a")
+    try atWorker("a", [.waiting, .ready, .executing, .memory])
+    try log.append([
+      .transition(
+        "a", .processing, .memory, time: Self.at(4), worker: Self.address,
+        args: [.init("worker", .string(Self.address))])
+    ])
+    // The worker loses the result, and the scheduler does not hear of it.
+    try log.append([.transition("a", .memory, .released, time: Self.at(5))], source: worker)
+    try sent("b")
+    try atWorker("b", [.waiting], 6)
+    try log.append([.transition("a", .released, .fetch, time: Self.at(7))], source: worker)
+    let causes = try causes()
+    #expect(
+      causes.map(\.sentence) == [
+        "Task 'b' on worker tcp://w:1 has waited for 4.0 s for inputs: 'a' (fetch). The scheduler takes "
+          + "'a' to be on worker tcp://w:1, where it is fetch. They have disagreed since event 13 of the "
+          + "worker, on which the scheduler did nothing that the log says."
+      ])
+    #expect(causes.first?.disagreement?.seq == 13)
+    #expect(causes.first?.evidence.contains(13) == true)
   }
 
   @Test func `a task that waits for inputs on its worker names them`() throws {

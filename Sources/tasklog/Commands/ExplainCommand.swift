@@ -22,7 +22,8 @@ struct ExplainCommand: ParsableCommand {
       tasks that can hold it, a paused worker, a worker that recorded nothing of a task, a task that \
       runs. "tasks" is the number of tasks with the same cause, "waiting" the number of those that \
       wait for them, "wanted" the number of these that a client waits for; "chain" is one way from \
-      there to the cause. What the log does not say is unknown.
+      there to the cause, "disagreed" the first event since when the scheduler and a worker have seen \
+      a task differently. What the log does not say is unknown.
 
       Examples:
         tasklog explain top-20

@@ -14,7 +14,7 @@ _NAMES = {
     INTEGERS: (
         "seq", "life", "count", "source_seq", "transitions", "dispatch_count", "done", "failures",
         "retries", "dependents", "first_seq", "cause_seq", "step", "nthreads", "tasks", "failed",
-        "retried", "nbytes", "workers", "attempt", "waiting", "wanted", "bytes",
+        "retried", "nbytes", "workers", "attempt", "waiting", "wanted", "bytes", "disagreed",
     ),
     FLOATS: (
         "duration", "seconds", "share", "elapsed", "busy", "utilization", "occupancy",

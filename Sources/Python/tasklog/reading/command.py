@@ -100,7 +100,7 @@ TABLES: dict[str, dict[str, list[str]]] = {
     "stuck": {
         "causes": [
             "run", "cause", "key", "tasks", "waiting", "wanted", "worker", "since", "sentence",
-            "chain", "evidence",
+            "chain", "evidence", "disagreed",
         ],
     },
     "state": {
