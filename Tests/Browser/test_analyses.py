@@ -263,6 +263,29 @@ def test_a_task_says_which_task_it_failed_because_of(name, report, verb):
         assert shown == f"Failed because of {row['cause_key']}"
 
 
+@pytest.mark.parametrize("name", LOGS)
+def test_failed_and_slow_tasks_are_explained_as_the_command_does(name, report, verb):
+    page = report(name)
+    explained = page.run(
+        "(() => { const side = tasklogReport.sides[0]; return [...side.explanations].map("
+        " ([task, told]) => [side.key(task), told]); })()"
+    )
+    failed = {row["key"] for row in verb(name, "errors", "--table", "errors")}
+    slowest = {row["key"] for row in verb(name, "slowest", "-n", "20")}
+    assert failed | slowest <= {key for key, _ in explained}
+    for key, told in explained[:5]:
+        assert [text for _, _, text in told] == [
+            row["sentence"] for row in verb(name, "explain", key)
+        ]
+        shown = page.run(
+            "(() => { const { sides, timeline } = tasklogReport; const side = sides[0];"
+            f" timeline.select(side, side.find({json.dumps(key)}, 1).found[0]);"
+            " return [...document.querySelectorAll('#inspector .explanation dd')].map("
+            " (item) => item.lastChild.textContent); })()"
+        )
+        assert shown == [text for _, _, text in told]
+
+
 # Paths and attempts
 
 

@@ -253,6 +253,8 @@ export interface SideDocument {
   failures: FailureDocument;
   threadTime: ThreadTime;
   advice: AdviceRow[];
+  /** Task; attempt, time and text of each sentence. */
+  explanations: [number, [number, number, string][]][];
   profile: Profile | null;
   resourceGrid: ResourceGrid;
   detail: Detail;

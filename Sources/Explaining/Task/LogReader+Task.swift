@@ -39,7 +39,7 @@ extension LogReader {
       if isScheduler {
         let args = event.args.isAbsent ? RunArgs() : RunArgs(event.args.json)
         (step.bytes, step.exception) = (args.nbytes, args.exception)
-        step.ended = try ended(recorded, in: run, schedulers)
+        step.ended = try ended(recorded)
       }
       steps.append(step)
     }
@@ -51,19 +51,29 @@ extension LogReader {
   }
 
   /// Another task that ended by the stimulus of an event of the scheduler.
-  private func ended(
-    _ recorded: RecordedEvent, in run: RunInfo, _ schedulers: Set<Int64>
-  ) throws -> (key: String, seq: Int64)? {
+  private func ended(_ recorded: RecordedEvent) throws -> (key: String, seq: Int64)? {
     guard recorded.stimulusNumber != 0,
       recorded.event.stimulusID?.hasPrefix("task-finished") ?? false
     else { return nil }
-    let others = try story(of: .stimulus(recorded.stimulusNumber), in: run)
-    for other in others
-    where other.event.finish == .memory && schedulers.contains(other.source)
-      && other.keyNumber != recorded.keyNumber
-    {
-      return other.event.key.map { ($0.text, other.seq) }
+    return try translating {
+      // The events of a stimulus follow each other, and there is no index of stimuli.
+      let select = try connection.prepare(
+        """
+        SELECT seq, key, stimulus, finish FROM event WHERE source = ? AND source_seq < ?
+        ORDER BY source_seq DESC
+        """)
+      try select.bind(1, recorded.source)
+      try select.bind(2, recorded.sourceSeq)
+      let memory = try number(ofText: State.memory.name)
+      while try select.step() {
+        guard let stimulus = select.optionalInteger(2) else { continue }
+        guard stimulus == recorded.stimulusNumber else { return nil }
+        guard let key = select.optionalInteger(1), key != recorded.keyNumber,
+          select.optionalInteger(3) == memory
+        else { continue }
+        return try keys.element(key).map { ($0.text, select.integer(0)) }
+      }
+      return nil
     }
-    return nil
   }
 }

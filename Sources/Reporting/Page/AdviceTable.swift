@@ -18,7 +18,8 @@ struct AdviceTable {
       rows.map { run, advice in
         .list([
           .int(Int64(run)), .string(advice.severity.rawValue), .string(advice.kind.rawValue),
-          advice.subject.map(Value.string) ?? .null, advice.cost.map { .int(($0 + 500) / 1000) } ?? .null,
+          advice.subject.map(Value.string) ?? .null,
+          advice.cost.map { .int(($0 + 500) / 1000) } ?? .null,
           advice.bytes.map(Value.int) ?? .null, .string(advice.certainty.rawValue),
           .string(advice.finding), .string(advice.action), .string(advice.evidence.commandLine),
         ])

@@ -30,6 +30,7 @@ struct PageScan {
   var threadTime = ThreadTimeTable()
   var profile = ProfileTable()
   var advice = AdviceTable()
+  var explanations = ExplanationTable()
   var prefixes = NameTable()
   var typenames = NameTable()
   var kinds: [Kind] = []
