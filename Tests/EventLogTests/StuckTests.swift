@@ -267,7 +267,7 @@ import Testing
         == "\(Self.waiting) The scheduler gave it 6.5 s ago, and it was not released; to which task, "
         + "the log does not say. Only task 'a' on worker tcp://w:1 ran then and still runs.")
     #expect(causes.first?.since == Self.at(4))
-    #expect(causes.map(\.kind) == [.lock, .running, .running])
+    #expect(causes.map(\.kind) == [.lock, .running])
   }
 
   @Test func `several tasks may hold a lock`() throws {

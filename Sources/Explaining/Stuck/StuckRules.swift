@@ -177,7 +177,7 @@ struct StuckRules {
     let key = task.key.text
     guard let wait = view.waits[key] else {
       return end(
-        .running, task, group: key,
+        .running, task, group: "",
         "Task '\(key)' has been running on worker \(worker)\(duration(there.since)); whether it makes "
           + "progress, the log does not say.", worker: worker, there)
     }

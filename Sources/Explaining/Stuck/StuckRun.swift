@@ -57,7 +57,7 @@ struct StuckRun {
       }
     }
     let schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
-    try reader.whereabouts(in: run, at: point).forEachTask { task in
+    try reader.whereabouts(in: run, at: point, includesForgotten: true).forEachTask { task in
       guard isRelevant.contains(task.key) else { return }
       let found = WorkerView.Task(state: task.state, since: task.since, seq: task.seq)
       if schedulers.contains(task.source) { since[task.key] = found }

@@ -56,6 +56,8 @@ package struct ThreadTimeSweep {
     bound(worker.disk, .disk)
     bound(worker.transfers, .transfer)
     bound(worker.ready, .ready)
+    bound(worker.sent, .ready)
+    bound(worker.constrained, .ready)
     for (index, work) in worker.work.enumerated() { bound([work.interval], .work(index)) }
     boundaries.sort { $0.time < $1.time }
 
