@@ -8,86 +8,18 @@ import Testing
 
 /// What unfinished tasks wait for, on literal events in seconds.
 @Suite struct StuckTests {
-  let folder: TemporaryFolder
-  let log: LogUnderTest
-  let worker: Int64
+  let cluster: PlantedCluster
 
-  init() throws {
-    folder = try TemporaryFolder()
-    log = try LogUnderTest(folder("log.db"))
-    try log.append([Self.joins()])
-    worker = try log.addWorker(1)
-  }
-
-  private static let address = "tcp://w:1"
-
-  private static func joins(
-    _ address: String = address, threads: Int64 = 1, resources: [Value.Entry] = [],
-    status: String = "running"
-  ) -> Event {
-    Event(
-      .addWorker, time: 0, worker: address,
-      snapshot: .other(
-        .object([
-          "worker": .object([
-            "address": .string(address), "name": .string(address), "nthreads": .int(threads),
-            "serverID": .string(address == Self.address ? "Worker-1" : "Worker-\(address)"),
-            "host": "w", "pid": 1, "memoryLimit": 0, "status": .string(status),
-            "resources": .dict(resources),
-          ])
-        ])))
-  }
-
-  private static func at(_ seconds: Double) -> Int64 { Int64(seconds * 1e9) }
-
-  /// A graph of a client that wants its last task; each task needs the one before.
-  private func submit(
-    _ keys: [String], restrictions: [Value.Entry] = []
-  ) throws {
-    let tasks = keys.enumerated().map { index, key -> Value in
-      var fields: [Value.Entry] = [
-        .init("key", .string(key)),
-        .init("dependencies", .list(index > 0 ? [.string(keys[index - 1])] : [])),
-      ]
-      if index == 0 { fields += restrictions }
-      return .dict(fields)
-    }
-    try log.append([
-      Event(.addClient, time: 0, args: Args(named: [.init("client", "c")])),
-      Event(
-        .updateGraph, time: 0,
-        args: Args(named: [
-          .init("client", "c"), .init("keys", .list([.string(keys.last ?? "")])),
-          .init("tasks", .list(keys.map(Value.string))),
-        ]), snapshot: .other(.object(["graph": .list(tasks)]))),
-    ])
-    try log.append(
-      keys.reversed().map {
-        .transition(Key($0), .released, .waiting, time: Self.at(1))
-      })
-  }
-
-  private func sent(_ key: Key, to address: String = address) throws {
-    try log.append([
-      .transition(key, .waiting, .processing, time: Self.at(2), worker: address, run: 1)
-    ])
-  }
-
-  private func atWorker(_ key: Key, _ states: [State], _ time: Double = 3) throws {
-    var before = State.released
-    for state in states {
-      try log.append(
-        [.transition(key, before, state, time: Self.at(time), run: 1)], source: worker)
-      before = state
-    }
-  }
+  init() throws { cluster = try PlantedCluster() }
 
   /// The causes ten seconds after the start.
   private func causes() throws -> [StuckCause] {
-    try log.append([Event(.addClient, time: Self.at(10), args: Args(named: [.init("client", "d")]))]
+    try cluster.log.append([
+      Event(.addClient, time: PlantedCluster.at(10), args: Args(named: [.init("client", "d")]))
+    ]
     )
-    log.writer.close()
-    let reader = try LogReader(path: log.path)
+    cluster.log.writer.close()
+    let reader = try LogReader(path: cluster.log.path)
     return try reader.stuckCauses(of: reader.latest())
   }
 
@@ -100,9 +32,9 @@ import Testing
   }
 
   @Test func `a chain of tasks ends at the one that runs`() throws {
-    try submit(["a", "b", "c"])
-    try sent("a")
-    try atWorker("a", [.waiting, .ready, .executing])
+    try cluster.submit(["a", "b", "c"])
+    try cluster.sent("a")
+    try cluster.atWorker("a", [.waiting, .ready, .executing])
     let causes = try causes()
     #expect(
       causes.map(\.sentence) == [
@@ -116,8 +48,8 @@ import Testing
   }
 
   @Test func `a worker that recorded nothing of a task has not received it`() throws {
-    try submit(["a"])
-    try sent("a")
+    try cluster.submit(["a"])
+    try cluster.sent("a")
     #expect(
       try told() == [
         "not-received: The scheduler sent task 'a' to worker tcp://w:1, and the worker has recorded "
@@ -126,9 +58,9 @@ import Testing
   }
 
   @Test func `what a worker does that was not recorded is unknown`() throws {
-    try submit(["a"])
-    try log.append([Self.joins("tcp://w:2")])
-    try sent("a", to: "tcp://w:2")
+    try cluster.submit(["a"])
+    try cluster.log.append([PlantedCluster.joins("tcp://w:2")])
+    try cluster.sent("a", to: "tcp://w:2")
     #expect(
       try told() == [
         "unknown: Task 'a' is on worker tcp://w:2 for 8.0 s, which was not recorded: what it does with "
@@ -137,9 +69,9 @@ import Testing
   }
 
   @Test func `a result that the scheduler has not recorded is named`() throws {
-    try submit(["a"])
-    try sent("a")
-    try atWorker("a", [.waiting, .ready, .executing, .memory])
+    try cluster.submit(["a"])
+    try cluster.sent("a")
+    try cluster.atWorker("a", [.waiting, .ready, .executing, .memory])
     #expect(
       try told() == [
         "result-not-received: Worker tcp://w:1 finished task 'a' with memory, and the scheduler has "
@@ -148,9 +80,9 @@ import Testing
   }
 
   @Test func `a task that its worker has released is a disagreement`() throws {
-    try submit(["a"])
-    try sent("a")
-    try atWorker("a", [.waiting, .ready, .released])
+    try cluster.submit(["a"])
+    try cluster.sent("a")
+    try cluster.atWorker("a", [.waiting, .ready, .released])
     #expect(
       try told() == [
         "disagreement: The scheduler takes task 'a' to be on worker tcp://w:1, where it has been "
@@ -162,20 +94,20 @@ import Testing
   @Test func `the first event of a disagreement is the one after which they never agreed again`()
     throws
   {
-    try submit(["a", "b"])
-    try log.append([Self.joins("tcp://w:2")])
-    try sent("a")
-    try atWorker("a", [.waiting, .ready, .executing, .memory])
-    try log.append([
+    try cluster.submit(["a", "b"])
+    try cluster.log.append([PlantedCluster.joins("tcp://w:2")])
+    try cluster.sent("a")
+    try cluster.atWorker("a", [.waiting, .ready, .executing, .memory])
+    try cluster.log.append([
       .transition(
-        "a", .processing, .memory, time: Self.at(4), worker: Self.address,
-        args: [.init("worker", .string(Self.address))])
+        "a", .processing, .memory, time: PlantedCluster.at(4), worker: PlantedCluster.address,
+        args: [.init("worker", .string(PlantedCluster.address))])
     ])
     // The worker loses the result, and the scheduler does not hear of it.
-    try log.append([.transition("a", .memory, .released, time: Self.at(5))], source: worker)
-    try sent("b")
-    try atWorker("b", [.waiting], 6)
-    try log.append([.transition("a", .released, .fetch, time: Self.at(7))], source: worker)
+    try cluster.log.append([.transition("a", .memory, .released, time: PlantedCluster.at(5))], source: cluster.worker)
+    try cluster.sent("b")
+    try cluster.atWorker("b", [.waiting], 6)
+    try cluster.log.append([.transition("a", .released, .fetch, time: PlantedCluster.at(7))], source: cluster.worker)
     let causes = try causes()
     #expect(
       causes.map(\.sentence) == [
@@ -188,15 +120,15 @@ import Testing
   }
 
   @Test func `a task that waits for inputs on its worker names them`() throws {
-    try submit(["a", "b"])
-    try log.append([Self.joins("tcp://w:2")])
-    try sent("a", to: "tcp://w:2")
-    try log.append([
-      .transition("a", .processing, .memory, time: Self.at(2), worker: "tcp://w:2")
+    try cluster.submit(["a", "b"])
+    try cluster.log.append([PlantedCluster.joins("tcp://w:2")])
+    try cluster.sent("a", to: "tcp://w:2")
+    try cluster.log.append([
+      .transition("a", .processing, .memory, time: PlantedCluster.at(2), worker: "tcp://w:2")
     ])
-    try sent("b")
-    try atWorker("b", [.waiting])
-    try atWorker("a", [.fetch, .flight])
+    try cluster.sent("b")
+    try cluster.atWorker("b", [.waiting])
+    try cluster.atWorker("a", [.fetch, .flight])
     #expect(
       try told() == [
         "missing-input: Task 'b' on worker tcp://w:1 has waited for 7.0 s for inputs: 'a' (flight)."
@@ -204,12 +136,12 @@ import Testing
   }
 
   @Test func `tasks that are ready wait for a thread, and come after what runs`() throws {
-    try submit(["a"])
-    try submit(["b"])
-    try submit(["c"])
+    try cluster.submit(["a"])
+    try cluster.submit(["b"])
+    try cluster.submit(["c"])
     for key in ["a", "b", "c"] as [Key] {
-      try sent(key)
-      try atWorker(key, [.waiting, .ready] + (key == "a" ? [.executing] : []))
+      try cluster.sent(key)
+      try cluster.atWorker(key, [.waiting, .ready] + (key == "a" ? [.executing] : []))
     }
     #expect(
       try told() == [
@@ -228,15 +160,16 @@ import Testing
       .init("name", "ledger"), .init("start", .double(time)),
     ]
     if op == "end" { args.append(.init("stop", .double(time + 0.5))) }
-    try log.append(
-      [Event(.lock, time: Self.at(time), key: key, args: Args(named: args))], source: worker)
+    try cluster.log.append(
+      [Event(.lock, time: PlantedCluster.at(time), key: key, args: Args(named: args))],
+      source: cluster.worker)
   }
 
   /// The scheduler gives the lock, or takes it back.
   private func lease(_ op: String, _ time: Double) throws {
-    try log.append([
+    try cluster.log.append([
       Event(
-        .lock, time: Self.at(time),
+        .lock, time: PlantedCluster.at(time),
         args: Args(named: [
           .init("kind", "semaphore"), .init("op", .string(op)), .init("name", "ledger"),
           .init("lease", "l1"),
@@ -247,9 +180,9 @@ import Testing
   /// Tasks that run since a time.
   private func run(_ keys: [String], since time: Double = 3) throws {
     for key in keys {
-      try submit([key])
-      try sent(Key(key))
-      try atWorker(Key(key), [.waiting, .ready, .executing], time)
+      try cluster.submit([key])
+      try cluster.sent(Key(key))
+      try cluster.atWorker(Key(key), [.waiting, .ready, .executing], time)
     }
   }
 
@@ -266,7 +199,7 @@ import Testing
       causes.first?.sentence
         == "\(Self.waiting) The scheduler gave it 6.5 s ago, and it was not released; to which task, "
         + "the log does not say. Only task 'a' on worker tcp://w:1 ran then and still runs.")
-    #expect(causes.first?.since == Self.at(4))
+    #expect(causes.first?.since == PlantedCluster.at(4))
     #expect(causes.map(\.kind) == [.lock, .running])
   }
 
@@ -296,9 +229,9 @@ import Testing
   }
 
   @Test func `a wait that has ended is none`() throws {
-    try submit(["a"])
-    try sent("a")
-    try atWorker("a", [.waiting, .ready, .executing])
+    try cluster.submit(["a"])
+    try cluster.sent("a")
+    try cluster.atWorker("a", [.waiting, .ready, .executing])
     try waits("a", "begin", 4)
     try waits("a", "end", 4)
     #expect(try causes().map(\.kind) == [.running])
@@ -307,8 +240,8 @@ import Testing
   // MARK: - No worker
 
   private func withoutWorker(_ restrictions: [Value.Entry] = []) throws {
-    try submit(["a"], restrictions: restrictions)
-    try log.append([.transition("a", .waiting, .noWorker, time: Self.at(2))])
+    try cluster.submit(["a"], restrictions: restrictions)
+    try cluster.log.append([.transition("a", .waiting, .noWorker, time: PlantedCluster.at(2))])
   }
 
   @Test func `a task may be restricted to a worker that is not there`() throws {
@@ -327,7 +260,9 @@ import Testing
 
   @Test func `a task may have no worker at all`() throws {
     try withoutWorker()
-    try log.append([Event(.removeWorker, time: Self.at(5), worker: Self.address)])
+    try cluster.log.append([
+      Event(.removeWorker, time: PlantedCluster.at(5), worker: PlantedCluster.address)
+    ])
     #expect(try told() == ["no-worker: Task 'a' has no worker: there is none."])
   }
 
@@ -341,17 +276,17 @@ import Testing
   }
 
   @Test func `a queued task waits for a thread of busy workers`() throws {
-    try submit(["a"])
-    try submit(["b"])
-    try sent("a")
-    try atWorker("a", [.waiting, .ready, .executing])
-    try log.append([.transition("b", .waiting, .queued, time: Self.at(2))])
+    try cluster.submit(["a"])
+    try cluster.submit(["b"])
+    try cluster.sent("a")
+    try cluster.atWorker("a", [.waiting, .ready, .executing])
+    try cluster.log.append([.transition("b", .waiting, .queued, time: PlantedCluster.at(2))])
     #expect(try causes().map(\.kind) == [.running, .noThread])
   }
 
   @Test func `a task that waits for an input that is not computed names it`() throws {
-    try submit(["a", "b"])
-    try log.append([.transition("a", .waiting, .released, time: Self.at(2))])
+    try cluster.submit(["a", "b"])
+    try cluster.log.append([.transition("a", .waiting, .released, time: PlantedCluster.at(2))])
     #expect(
       try told() == [
         "released-input: Task 'b' waits for 'a', which is released and is not being computed."

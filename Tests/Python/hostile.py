@@ -45,6 +45,7 @@ READING = [
         "workers --deaths",
         "advice",
         "explain --stuck",
+        "explain --worker * --at 40",
         "time",
         "time --by prefix",
         "messages",

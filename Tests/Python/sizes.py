@@ -28,6 +28,7 @@ COMMANDS = [
     *(
         "advice",
         "explain --stuck",
+        "explain --worker * --at 40",
         "messages",
         "status",
         "inspect",

@@ -66,19 +66,19 @@ struct StuckRules {
     guard !workers.isEmpty else {
       return end(.noWorker, task, group: "", "Task '\(key)' has no worker: there is none.")
     }
-    let allowed = workers.filter { isAllowed($0, task) }
+    let allowed = workers.filter { task.isAllowed(on: $0) }
     if allowed.isEmpty {
       let names = task.workerRestrictions.sorted()
       return end(
         .restrictions, task, group: names.joined(separator: " "),
-        "Task '\(key)' may run only on \(list(names)), of which none is there.")
+        "Task '\(key)' may run only on \(Words.list(names)), of which none is there.")
     }
-    let able = allowed.filter { has(task.resourceRestrictions, $0) }
+    let able = allowed.filter { $0.supplies(task.resourceRestrictions) }
     if able.isEmpty {
-      let needs = task.resourceRestrictions.map { "\(Self.number($0.amount)) of \($0.name)" }
+      let needs = task.needs
       return end(
         .resources, task, group: needs.joined(separator: " "),
-        "Task '\(key)' needs \(list(needs)), which no worker "
+        "Task '\(key)' needs \(Words.list(needs)), which no worker "
           + (task.workerRestrictions.isEmpty ? "has." : "that it may run on has."))
     }
     if able.allSatisfy({ $0.status != .running }) {
@@ -95,7 +95,7 @@ struct StuckRules {
     return end(
       workers.contains { $0.status == .paused } ? .pausedWorkers : .noWorker, task,
       group: names.joined(separator: " "),
-      "Task '\(task.key.text)' could run only on workers that take no tasks now: \(list(names)).",
+      "Task '\(task.key.text)' could run only on workers that take no tasks now: \(Words.list(names)).",
       worker: workers.count == 1 ? workers[0].address : nil)
   }
 
@@ -118,18 +118,6 @@ struct StuckRules {
       .noThread, task, group: "queued",
       "Task '\(task.key.text)' is queued at the scheduler: all threads of "
         + "\(Units.count(Int64(running.count), "worker")) have tasks.")
-  }
-
-  private func isAllowed(_ worker: WorkerInfo, _ task: TaskState) -> Bool {
-    task.workerRestrictions.isEmpty || task.looseRestrictions
-      || task.workerRestrictions.contains(worker.address)
-      || task.workerRestrictions.contains(worker.host)
-  }
-
-  private func has(_ needs: [Resource], _ worker: WorkerInfo) -> Bool {
-    needs.allSatisfy { need in
-      worker.resources.contains { $0.name == need.name && $0.amount >= need.amount }
-    }
   }
 
   // MARK: - At a worker
@@ -236,7 +224,7 @@ struct StuckRules {
     let others =
       names.isEmpty
       ? "; what its threads do, the log does not say"
-      : ", which runs \(list(Array(names)))\(running.count > 3 ? " and others" : "")"
+      : ", which runs \(Words.list(Array(names)))\(running.count > 3 ? " and others" : "")"
     return end(
       .noThread, task, group: worker,
       "Task '\(task.key.text)' waits for a thread of worker \(worker)\(others).", worker: worker,
@@ -255,7 +243,7 @@ struct StuckRules {
     var found = end(
       .missingInput, task, group: worker,
       "Task '\(task.key.text)' on worker \(worker) has waited\(duration(there.since)) for inputs"
-        + (names.isEmpty ? "." : ": \(list(names))."), worker: worker, there)
+        + (names.isEmpty ? "." : ": \(Words.list(Array(names)))."), worker: worker, there)
     for input in missing {
       let key = input.key.text
       guard
@@ -272,17 +260,6 @@ struct StuckRules {
     }
     return found
   }
-
-  // MARK: - Words
-
-  private func list(_ words: [String]) -> String {
-    guard let last = words.last else { return "none" }
-    return words.count == 1 ? last : "\(words.dropLast().joined(separator: ", ")) and \(last)"
-  }
-
-  private static func number(_ amount: Double) -> String {
-    Int64(exactly: amount).map { "\($0)" } ?? "\(amount)"
-  }
 }
 
 extension WorkerView.Task {
@@ -292,4 +269,18 @@ extension WorkerView.Task {
   }
 
   var isRunning: Bool { [State.executing, .longRunning].contains { $0.name == state } }
+}
+
+extension WorkerTaskState {
+  /// Whether the worker has something to do about it.
+  var isActive: Bool {
+    holdsThread || [.waiting, .ready, .constrained, .longRunning].contains(state)
+  }
+
+  var isReady: Bool { state == .ready || state == .constrained }
+
+  /// Whether it has a thread: one that is cancelled while it runs keeps it.
+  var holdsThread: Bool {
+    state == .executing || ((state == .cancelled || state == .resumed) && previous == .executing)
+  }
 }

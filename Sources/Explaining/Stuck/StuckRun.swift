@@ -20,8 +20,12 @@ struct StuckRun {
     (self.state, self.moment) = (state, moment)
   }
 
+  /// - Parameter observe: called with each event of a scheduler, after it has been applied.
   /// - Throws: `LogError`.
-  init(_ reader: LogReader, _ run: RunInfo, at point: PointInTime) throws {
+  init(
+    _ reader: LogReader, _ run: RunInfo, at point: PointInTime,
+    observe: (RecordedEvent, SchedulerState) -> Void = { _, _ in }
+  ) throws {
     let sources = try reader.sources(of: run)
     let (lives, clocks) = (try reader.workerLives(of: run), try reader.clockOffsets(of: run))
     let isIncluded = point.includes
@@ -34,6 +38,7 @@ struct StuckRun {
       {
         state.apply(recorded.event)
         state.settle()
+        observe(recorded, state)
         moment = max(moment, recorded.event.time)
       }
     }

@@ -27,8 +27,8 @@ private struct ScopeResolver {
 
   func scope() throws -> RunScope {
     let window = TimeWindow(
-      try filter.since.map { try time(of: $0, ifNone: .max) } ?? .min,
-      try filter.until.map { try time(of: $0, ifNone: .min) } ?? .max)
+      try filter.since.map { try reader.time(of: $0, in: run, ifNone: .max) } ?? .min,
+      try filter.until.map { try reader.time(of: $0, in: run, ifNone: .min) } ?? .max)
     // A bound that no event reaches is after or before all of the run.
     if window.start > window.stop, window.start != .max, window.stop != .min {
       throw ScopeError.reversed(run: run.number)
@@ -62,39 +62,8 @@ private struct ScopeResolver {
     return stop > start ? Double(part.stop - part.start) / Double(stop - start) : 1
   }
 
-  /// The time of a bound by the scheduler's clock.
-  ///
-  /// - Parameter none: the time if there is no such event.
-  private func time(of point: PointInTime, ifNone none: Int64) throws -> Int64 {
-    switch point {
-    case .time(let time): return time
-    case .end: return .max
-    case .seq(let seq):
-      // The events of workers arrive late, so only those of the scheduler divide the time.
-      let (sign, order) = none == .max ? (">=", "ASC") : ("<=", "DESC")
-      let select = try reader.connection.prepare(
-        """
-        SELECT event.time, event.source, event.source_seq FROM event
-        JOIN source ON source.id = event.source AND source.run = ? AND source.kind = 'scheduler'
-        WHERE event.seq \(sign) ? ORDER BY event.seq \(order) LIMIT 1
-        """)
-      try select.bind(1, run.number)
-      try select.bind(2, seq)
-      guard try select.step() else { return none }
-      return try reader.clockOffsets(of: run).time(
-        select.integer(0), source: select.integer(1), sourceSeq: select.integer(2))
-    }
-  }
-
   /// By index of a worker, whether its address or name matches.
-  private func includedWorkers() throws -> [Bool] {
-    let patterns = filter.workers.map(TextPattern.init)
-    // Names are JSON; one that is a number is typed as in JSON.
-    let names = filter.workers + filter.workers.map { JSONWriter.text(.string($0)) }
-    return lives.lives.map { life in
-      patterns.anyMatches(life.address) || names.contains { $0.sameBytes(as: life.name) }
-    }
-  }
+  private func includedWorkers() throws -> [Bool] { lives.matching(filter.workers) }
 
   /// The keys whose prefix, client, job and span match; `nil` for all.
   private func candidates(
@@ -142,5 +111,46 @@ private struct ScopeResolver {
       if matches { _ = found.insert(select.integer(0)) }
     }
     return found
+  }
+}
+
+extension LogReader {
+  /// The time of a point by the scheduler's clock.
+  ///
+  /// - Parameter none: the time if there is no such event: `.max` for the first one from a seq on, else the
+  ///   last one up to it.
+  package func time(of point: PointInTime, in run: RunInfo, ifNone none: Int64) throws -> Int64 {
+    switch point {
+    case .time(let time): return time
+    case .end: return .max
+    case .seq(let seq):
+      return try translating {
+        // The events of workers arrive late, so only those of the scheduler divide the time.
+        let (sign, order) = none == .max ? (">=", "ASC") : ("<=", "DESC")
+        let select = try connection.prepare(
+          """
+          SELECT event.time, event.source, event.source_seq FROM event
+          JOIN source ON source.id = event.source AND source.run = ? AND source.kind = 'scheduler'
+          WHERE event.seq \(sign) ? ORDER BY event.seq \(order) LIMIT 1
+          """)
+        try select.bind(1, run.number)
+        try select.bind(2, seq)
+        guard try select.step() else { return none }
+        return try clockOffsets(of: run).time(
+          select.integer(0), source: select.integer(1), sourceSeq: select.integer(2))
+      }
+    }
+  }
+}
+
+extension WorkerLives {
+  /// By index of a worker, whether its name, its address or a pattern of addresses is among some texts.
+  package func matching(_ texts: [String]) -> [Bool] {
+    let patterns = texts.map(TextPattern.init)
+    // Names are JSON; one that is a number is typed as in JSON.
+    let names = texts + texts.map { JSONWriter.text(.string($0)) }
+    return lives.map { life in
+      patterns.anyMatches(life.address) || names.contains { $0.sameBytes(as: life.name) }
+    }
   }
 }

@@ -7,10 +7,12 @@ import Querying
 struct ExplainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "explain",
-    abstract: "Explain what happened to a task and why, or what a run waits for.",
+    abstract:
+      "Explain what happened to a task and why, what a run waits for, or why a worker was idle.",
     usage: """
       tasklog explain <key> [--log <path> ...] [--run <run>] [--format <format>]
       tasklog explain --stuck [--at <seq|time>] [--log <path> ...] [--run <run>]
+      tasklog explain --worker <worker> [--at <seq|time>] [--log <path> ...] [--run <run>]
       """,
     discussion: """
       With a key it tells each attempt of the task in sentences: when it could run and what it \
@@ -25,10 +27,15 @@ struct ExplainCommand: ParsableCommand {
       there to the cause, "disagreed" the first event since when the scheduler and a worker have seen \
       a task differently. What the log does not say is unknown.
 
+      --worker says what the threads of a worker did at that moment, and why one had nothing to do: \
+      tasks waited for data, were queued, restricted to other workers or late, the worker was paused, \
+      starting or gone, or there was nothing ready.
+
       Examples:
         tasklog explain top-20
         tasklog explain --stuck --at 30
         tasklog explain --stuck --format json
+        tasklog explain --worker 'tcp://*:35103' --at 2026-01-31T12:00:07
       """)
 
   @Argument(help: "The key of a task.")
@@ -38,25 +45,39 @@ struct ExplainCommand: ParsableCommand {
   var stuck = false
 
   @Option(
+    help: ArgumentHelp(
+      "Say what this worker did: its name, address, a pattern of addresses, or server ID.",
+      valueName: "worker"))
+  var worker: String?
+
+  @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "With --stuck, the moment: 100, seq:100, 2026-01-31T12:00:00.5 (UTC), or -10m. By default the end of the log.",
+      "With --stuck or --worker, the moment: 100, seq:100, 2026-01-31T12:00:00.5 (UTC), or -10m. By default the end of the log.",
       valueName: "seq|time"))
   var at: String?
 
   @OptionGroup var options: VerbOptions
 
   func validate() throws {
-    guard stuck != (key != nil) else {
-      throw ValidationError("name the key of a task, or --stuck")
+    guard [stuck, key != nil, worker != nil].count(where: \.self) == 1 else {
+      throw ValidationError("name the key of a task, --stuck, or --worker")
     }
-    if at != nil, !stuck { throw ValidationError("--at requires --stuck") }
+    if at != nil, key != nil { throw ValidationError("--at requires --stuck or --worker") }
   }
 
   func run() throws {
     if let key { return try explain(key) }
     let point = try at.map(StateCommand.point) ?? .end
+    if let worker { return try explain(worker: worker, at: point) }
     try options.write { try Reports.stuck($0, $1, at: point) }
+  }
+
+  private func explain(worker name: String, at point: PointInTime) throws {
+    try options.write { reader, runs in
+      if let report = try Reports.idle(reader, runs, worker: name, at: point) { return report }
+      throw Failure.run("\(reader.name): no worker '\(name)'; 'tasklog workers' lists them")
+    }
   }
 
   private func explain(_ key: String) throws {
