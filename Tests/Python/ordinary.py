@@ -295,7 +295,7 @@ def _frames() -> dict[str, Callable[[], Any]]:
         "frame_merged": lambda: frame().merge(frame(4), on="x").x.sum().compute(),
         "frame_shuffled": lambda: frame().shuffle("key").x.sum().compute(),
         "frame_sorted": lambda: frame().sort_values("x", ascending=False).head(),
-        "frame_filtered": lambda: frame()[lambda d: d.x > 100].x.max().compute(),
+        "frame_filtered": lambda: frame().query("x > 100").x.max().compute(),
         "frame_applied": lambda: frame().map_partitions(lambda part: part * 2).sum().compute(),
         "frame_counted": lambda: frame().key.value_counts().compute(),
     }
