@@ -266,6 +266,8 @@ ADVICE = [
     Planted("leaving-workers", leaving_workers, ("leaving-workers",)),
     Planted(
         "clock-offsets", clock_offsets, ("clock-offsets",), cluster={"worker_class": FarWorker},
+        # All parts of this cluster share the GIL.
+        config={"distributed.admin.system-monitor.gil.enabled": False},
     ),
     Planted("gaps", gaps, ("gaps",)),
 ]  # fmt: skip
