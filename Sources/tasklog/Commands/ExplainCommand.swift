@@ -9,13 +9,19 @@ struct ExplainCommand: ParsableCommand {
     commandName: "explain",
     abstract: "Explain what happened to a task and why, or what a run waits for.",
     usage: """
-      tasklog explain <key> [--log <path> ...] [--run <run>] [--format <format>]
+      tasklog explain <key> [--full] [--log <path> ...] [--run <run>] [--format <format>]
       tasklog explain --stuck [--at <seq|time>] [--log <path> ...] [--run <run>]
+      tasklog explain --placements [--log <path> ...] [--run <run>]
       """,
     discussion: """
       With a key it tells each attempt of the task in sentences: when it could run and what it \
       waited for last, how long it waited on its worker, how it ended and why. "evidence" are the \
-      events that show it, by their column seq. Why a worker was chosen it does not say.
+      events that show it, by their column seq. Why it was put on its worker is found by the scheduler's \
+      own rules at its rebuilt state: the table "candidates" has every worker that was considered, with \
+      its threads, the seconds of work that it had, the tasks that it had been sent and those of them \
+      that waited for a thread, the bytes that it would have had to fetch, and when the task was expected \
+      to start. If the rules lead to another worker than the recorded one, that is said. \
+      Beyond a million events the state is rebuilt with --full only.
 
       --stuck rebuilds the state of the scheduler, compares it with what its workers recorded, and \
       follows each unfinished task to what it waits for in the end: a worker, a resource, a lock and the \
@@ -24,10 +30,15 @@ struct ExplainCommand: ParsableCommand {
       wait for them, "wanted" the number of these that a client waits for; "chain" is one way from \
       there to the cause. What the log does not say is unknown.
 
+      --placements compares the worker of every task with these rules: how many were put on one that \
+      they lead to ("expected"), on one of several that are equally good ("ties"), on the only one that was \
+      considered ("single"), and on one that they do not lead to ("different").
+
       Examples:
         tasklog explain top-20
         tasklog explain --stuck --at 30
         tasklog explain --stuck --format json
+        tasklog explain --placements
       """)
 
   @Argument(help: "The key of a task.")
@@ -35,6 +46,14 @@ struct ExplainCommand: ParsableCommand {
 
   @Flag(help: "Show what the unfinished tasks wait for.")
   var stuck = false
+
+  @Flag(
+    help: ArgumentHelp(
+      "With a key, rebuild the scheduler's state even if that takes more than a million events."))
+  var full = false
+
+  @Flag(help: "Compare the workers that tasks were put on with the scheduler's rules.")
+  var placements = false
 
   @Option(
     parsing: .unconditional,
@@ -46,21 +65,23 @@ struct ExplainCommand: ParsableCommand {
   @OptionGroup var options: VerbOptions
 
   func validate() throws {
-    guard stuck != (key != nil) else {
-      throw ValidationError("name the key of a task, or --stuck")
+    guard [stuck, placements, key != nil].count(where: \.self) == 1 else {
+      throw ValidationError("name the key of a task, or --stuck, or --placements")
     }
+    if full, key == nil { throw ValidationError("--full requires a key") }
     if at != nil, !stuck { throw ValidationError("--at requires --stuck") }
   }
 
   func run() throws {
     if let key { return try explain(key) }
+    if placements { return try options.write { try Reports.placements($0, $1) } }
     let point = try at.map(StateCommand.point) ?? .end
     try options.write { try Reports.stuck($0, $1, at: point) }
   }
 
   private func explain(_ key: String) throws {
     try options.write { reader, runs in
-      if let report = try Reports.explanation(reader, runs, of: key) { return report }
+      if let report = try Reports.explanation(reader, runs, of: key, isFull: full) { return report }
       throw Failure.run(
         "\(reader.name): no transition of a task '\(key)'; "
           + "search for a part of a key with 'tasklog query --key \"*\(key)*\"'")
