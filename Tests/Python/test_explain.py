@@ -99,15 +99,18 @@ def test_a_task_that_no_worker_may_run_says_why(stuck: dict) -> None:
 def test_a_task_is_explained_with_the_input_that_it_waited_for(
     stuck: dict, tasklog: Callable[..., str], log: Path
 ) -> None:
-    rows = json.loads(tasklog(log, "explain", "between", "--format", "json"))
-    told = [row["sentence"] for row in rows]
+    tables = json.loads(tasklog(log, "explain", "between", "--format", "json"))
+    told = [row["sentence"] for row in tables["sentences"]]
     assert told[0] == "A client submitted it."
     assert re.match(
         "It waited .* for inputs, for 'blocked' last, and was sent to worker inproc://", told[1]
     )
-    assert told[2].startswith("It began to run: ")
-    assert told[3].startswith("It ran for ")
-    assert told[4].startswith("The scheduler recorded its result of ")
+    assert told[2] == "It was put there because no other worker holds any of its inputs."
+    assert told[3].startswith("It began to run: ")
+    assert told[4].startswith("It ran for ")
+    assert told[5].startswith("The scheduler recorded its result of ")
+    (candidate,) = tables["candidates"]
+    assert (candidate["chosen"], candidate["best"], candidate["fetch_bytes"]) == (1, 1, 0)
 
 
 def test_python_gets_what_the_command_says(
@@ -115,7 +118,9 @@ def test_python_gets_what_the_command_says(
 ) -> None:
     run = recording.open(log).run()
     told = run.explain("between")
-    rows = json.loads(tasklog(log, "explain", "between", "--format", "json"))
+    tables = json.loads(tasklog(log, "explain", "between", "--format", "json"))
+    assert [row.worker for row in told.candidates] == [row["worker"] for row in tables["candidates"]]
+    rows = tables["sentences"]
     assert [row.sentence for row in told.sentences] == [row["sentence"] for row in rows]
     assert [json.loads(row.evidence) for row in told.sentences] == [row["evidence"] for row in rows]
     assert list(run.stuck()) == []

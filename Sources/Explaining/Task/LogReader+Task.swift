@@ -4,11 +4,21 @@ import LogFormat
 import TaskLogPlugin
 
 extension LogReader {
+  /// For which choices of workers the state of the scheduler is rebuilt.
+  package enum ExplainedChoices { case none, usual, all }
+
+  /// The number of events up to which a state is rebuilt by default: reading them takes about a second.
+  private static let usualEvents: Int64 = 1_000_000
+
   /// What happened to a task of a run and why.
   ///
-  /// - Parameter key: the row ID of its key.
+  /// - Parameters:
+  ///   - key: the row ID of its key.
+  ///   - choices: whose reasons are told.
   /// - Throws: `LogError`.
-  package func explanation(ofKey key: Int64, in run: RunInfo) throws -> TaskExplanation {
+  package func explanation(
+    ofKey key: Int64, in run: RunInfo, choices: ExplainedChoices = .usual
+  ) throws -> TaskExplanation {
     let sources = try sources(of: run)
     let (clocks, lives) = (try clockOffsets(of: run), try workerLives(of: run))
     let schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
@@ -43,7 +53,50 @@ extension LogReader {
       }
       steps.append(step)
     }
+    if choices != .none {
+      steps = try withPlacements(steps, ofKey: key, in: run, lives, isFull: choices == .all)
+    }
     return TaskExplainer.explain(steps, inputs: inputs)
+  }
+
+  /// The steps with the reasons for the choices of workers, and with steals.
+  private func withPlacements(
+    _ steps: [TaskStep], ofKey key: Int64, in run: RunInfo, _ lives: WorkerLives, isFull: Bool
+  ) throws -> [TaskStep] {
+    guard let last = steps.last(where: { $0.observer == .scheduler && $0.isAtWorker }),
+      let key = try keys.element(key)
+    else { return steps }
+    var steps = steps
+    let eventCount = last.seq - (run.firstSeq ?? last.seq)
+    guard isFull || eventCount <= Self.usualEvents else {
+      let sentence =
+        "Why it was put there, --full says: for that, \(Units.count(eventCount)) events are read."
+      for place in steps.indices where steps[place].isSent {
+        steps[place].choice = (sentence, nil)
+      }
+      return steps
+    }
+    var steals: [TaskStep] = []
+    for walk in try PlacementWalk.walks(self, run) {
+      try walk.run(of: key, through: last.seq) { recorded in
+        guard let place = steps.firstIndex(where: { $0.seq == recorded.seq }) else { return }
+        let sentence = PlacementSentence.text(
+          recorded.placement, worker: recorded.worker, doubts: recorded.doubts
+        ) { lives.label($0, at: recorded.seq) }
+        steps[place].choice = (sentence, recorded)
+      } steal: { steal in
+        let sentence = steal.sentence { lives.label($0, at: steal.seq) }
+        var step = TaskStep(
+          seq: steal.seq, time: steal.time, observer: .scheduler, start: "processing",
+          finish: "processing")
+        step.steal = (sentence, steal.requested)
+        steals.append(step)
+      }
+    }
+    for steal in steals {
+      steps.insert(steal, at: steps.firstIndex { $0.seq > steal.seq } ?? steps.endIndex)
+    }
+    return steps
   }
 
   private static func value(_ args: Args) -> Value? {

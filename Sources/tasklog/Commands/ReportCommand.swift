@@ -140,7 +140,7 @@ struct ReportCommand: ParsableCommand {
       reader: reader, runs: try logSet.parts[0].runs(reader),
       name: logSet.named.map(\.name).map(Self.name).joined(separator: " + "),
       explain: { key, run in
-        try reader.explanation(ofKey: key, in: run).sentences.map {
+        try reader.explanation(ofKey: key, in: run, choices: .none).sentences.map {
           ReportPage.Sentence(attempt: Int64($0.attempt), time: $0.time, text: $0.text)
         }
       })

@@ -96,6 +96,10 @@ TABLES: dict[str, dict[str, list[str]]] = {
     },
     "explain": {
         "sentences": ["run", "attempt", "time", "sentence", "evidence"],
+        "candidates": [
+            "run", "attempt", "seq", "rule", "worker", "chosen", "best", "threads", "occupancy",
+            "processing", "waiting", "fetch_bytes", "start_in", "nbytes",
+        ],
     },
     "stuck": {
         "causes": [

@@ -391,8 +391,10 @@ class Run:
         Returns
         -------
         Report
-            The table ``sentences``: ``attempt`` counts from 1 each time that the task was sent to a
-            worker, and ``evidence`` is a JSON list with the ``seq`` of the events that show it.
+            The tables ``sentences`` and ``candidates``, the workers that were considered. ``attempt``
+            counts from 1 each time that the task was sent to a worker, and ``evidence`` is a JSON
+            list with the ``seq`` of the events that show it. ``occupancy`` and ``start_in`` are
+            seconds, ``fetch_bytes`` what the worker would have to fetch.
 
         Raises
         ------
