@@ -571,7 +571,7 @@ class Run:
         """A table of a command's answer."""
         names = command.TABLES[name][table]
         selected = ", ".join(
-            f"'{self.id}' AS run"
+            ":run AS run"
             if column == "run"
             # An object stays JSON; the JSON of nothing is a text.
             else "nullif(value -> '$.args', 'null') AS args"
@@ -582,7 +582,8 @@ class Run:
         return self.log._table(
             {
                 "sql": f"SELECT {selected} FROM json_each(:rows)",
-                "parameters": {"rows": rows},
+                # An id is what a file says.
+                "parameters": {"rows": rows, **({"run": self.id} if "run" in names else {})},
                 "part": self.info.part,
                 "types": columns.of_analysis(names),
             }
