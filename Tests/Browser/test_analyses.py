@@ -275,9 +275,7 @@ def test_failed_and_slow_tasks_are_explained_as_the_command_does(name, report, v
     assert failed | slowest <= {key for key, _ in explained}
     for key, told in explained[:5]:
         # The page does not say why a worker was chosen, which takes the state of the scheduler.
-        sentences = [
-            row["sentence"] for row in verb(name, "explain", key, "--table", "sentences")
-        ]
+        sentences = [row["sentence"] for row in verb(name, "explain", key, "--table", "sentences")]
         texts = [text for _, _, text in told]
         assert [sentence for sentence in sentences if sentence in texts] == texts
         shown = page.run(

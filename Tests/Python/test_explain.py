@@ -119,7 +119,9 @@ def test_python_gets_what_the_command_says(
     run = recording.open(log).run()
     told = run.explain("between")
     tables = json.loads(tasklog(log, "explain", "between", "--format", "json"))
-    assert [row.worker for row in told.candidates] == [row["worker"] for row in tables["candidates"]]
+    assert [row.worker for row in told.candidates] == [
+        row["worker"] for row in tables["candidates"]
+    ]
     rows = tables["sentences"]
     assert [row.sentence for row in told.sentences] == [row["sentence"] for row in rows]
     assert [json.loads(row.evidence) for row in told.sentences] == [row["evidence"] for row in rows]

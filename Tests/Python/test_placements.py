@@ -40,7 +40,7 @@ def test_the_candidates_of_a_task_are_shown_with_what_they_would_have_to_fetch(
     candidates = tables["candidates"]
     assert sum(row["chosen"] for row in candidates) == 1
     assert [row for row in candidates if row["chosen"] and row["best"]]
-    starts = [row["start"] for row in candidates]
+    starts = [row["start_in"] for row in candidates]
     assert starts == sorted(starts)
     # The best one holds the large input.
     if len(candidates) > 1:

@@ -391,10 +391,10 @@ class Run:
         Returns
         -------
         Report
-            The tables ``sentences`` and ``candidates``, the workers that were considered. ``attempt``
-            counts from 1 each time that the task was sent to a worker, and ``evidence`` is a JSON
-            list with the ``seq`` of the events that show it. ``occupancy`` and ``start_in`` are
-            seconds, ``fetch_bytes`` what the worker would have to fetch.
+            The tables ``sentences`` and ``candidates``, the workers that were considered.
+            ``attempt`` counts from 1 each time that the task was sent to a worker, and
+            ``evidence`` is a JSON list with the ``seq`` of the events that show it. ``occupancy``
+            and ``start_in`` are seconds, ``fetch_bytes`` what the worker would have to fetch.
 
         Raises
         ------
@@ -629,7 +629,7 @@ class Run:
         """A table of a command's answer."""
         names = command.TABLES[name][table]
         selected = ", ".join(
-            f"'{self.id}' AS run"
+            ":run AS run"
             if column == "run"
             # An object stays JSON; the JSON of nothing is a text.
             else "nullif(value -> '$.args', 'null') AS args"
@@ -640,7 +640,8 @@ class Run:
         return self.log._table(
             {
                 "sql": f"SELECT {selected} FROM json_each(:rows)",
-                "parameters": {"rows": rows},
+                # An id is what a file says.
+                "parameters": {"rows": rows, **({"run": self.id} if "run" in names else {})},
                 "part": self.info.part,
                 "types": columns.of_analysis(names),
             }
