@@ -104,10 +104,12 @@ import Testing
         args: [.init("worker", .string(PlantedCluster.address))])
     ])
     // The worker loses the result, and the scheduler does not hear of it.
-    try cluster.log.append([.transition("a", .memory, .released, time: PlantedCluster.at(5))], source: cluster.worker)
+    try cluster.log.append(
+      [.transition("a", .memory, .released, time: PlantedCluster.at(5))], source: cluster.worker)
     try cluster.sent("b")
     try cluster.atWorker("b", [.waiting], 6)
-    try cluster.log.append([.transition("a", .released, .fetch, time: PlantedCluster.at(7))], source: cluster.worker)
+    try cluster.log.append(
+      [.transition("a", .released, .fetch, time: PlantedCluster.at(7))], source: cluster.worker)
     let causes = try causes()
     #expect(
       causes.map(\.sentence) == [

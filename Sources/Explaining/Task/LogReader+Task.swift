@@ -14,7 +14,7 @@ extension LogReader {
   ///
   /// - Parameters:
   ///   - key: the row ID of its key.
-  ///   - choices: whose reasons are told.
+  ///   - choices: those whose reasons are given.
   /// - Throws: `LogError`.
   package func explanation(
     ofKey key: Int64, in run: RunInfo, choices: ExplainedChoices = .usual

@@ -16,7 +16,8 @@ extension Reports {
     var choices: [(run: Int64, choice: TaskExplanation.Choice)] = []
     for run in runs {
       for case .key(let key) in try reader.subjects(named: name) {
-        let explanation = try reader.explanation(ofKey: key, in: run, choices: isFull ? .all : .usual)
+        let explanation = try reader.explanation(
+          ofKey: key, in: run, choices: isFull ? .all : .usual)
         all += explanation.sentences.map { (run.number, $0) }
         choices += explanation.choices.map { (run.number, $0) }
       }
