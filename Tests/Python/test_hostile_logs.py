@@ -34,7 +34,7 @@ FAULTS = {
 }
 
 # Mutations that once ended a command in another way.
-FOUND = [(80, "merge log.db --into merged.db")]
+FOUND = [(80, "merge log.db --into merged.db"), (1485, "export --to otlp-json -o out")]
 
 # Commands about what the demo does not have.
 WITHOUT_ANSWER = {
