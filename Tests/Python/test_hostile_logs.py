@@ -38,6 +38,7 @@ FOUND = [
     (80, "merge log.db --into merged.db"),
     (1485, "export --to otlp-json -o out"),
     (2634, "trend tasks makespan failed"),
+    (2634, "report -o out.html"),
 ]
 
 # Commands about what the demo does not have.
