@@ -34,7 +34,12 @@ FAULTS = {
 }
 
 # Mutations that once ended a command in another way.
-FOUND = [(80, "merge log.db --into merged.db")]
+FOUND = [
+    (80, "merge log.db --into merged.db"),
+    (1485, "export --to otlp-json -o out"),
+    (2634, "trend tasks makespan failed"),
+    (2634, "report -o out.html"),
+]
 
 # Commands about what the demo does not have.
 WITHOUT_ANSWER = {
