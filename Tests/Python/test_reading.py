@@ -307,6 +307,9 @@ def test_analyses_have_the_rows_of_the_command(sample: Path, tasklog: Callable[.
         "slowest": {"slowest": run.slowest()},
         "story load-1": {"story": run.story("load-1")},
         "summary": {name: run.summary()[name] for name in run.summary()},
+        "advice": {"advice": run.advice()},
+        "explain load-1": {name: run.explain("load-1")[name] for name in run.explain("load-1")},
+        "explain --stuck --at 30": {"causes": run.stuck(at=30)},
         "state --at 30": {name: run.state(at=30)[name] for name in run.state(at=30)},
         "errors": {
             "errors": run.errors(), "causes": run.errors().causes,
@@ -327,7 +330,8 @@ def test_analyses_have_the_rows_of_the_command(sample: Path, tasklog: Callable[.
                     assert column in ("run", "args") or _is_same(column, value, cell), (row, cells)
                     count += 1
     assert count > 300
-    assert set(command.TABLES) - {"compare"} == {words.split()[0] for words in analyses}
+    named = {"stuck" if "--stuck" in words else words.split()[0] for words in analyses}
+    assert set(command.TABLES) - {"compare"} == named
 
 
 def test_a_comparison_has_the_rows_of_the_command(sample: Path) -> None:

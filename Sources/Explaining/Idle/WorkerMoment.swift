@@ -194,7 +194,7 @@ private struct WorkerMomentReader {
       (worker.lastEnd, worker.late, worker.isInGap) = (lastEnd, late, isInGap)
       if let source = sources.first(where: { $0.number == life.source }) {
         try worker.walk(
-          reader, source, try reader.clockOffsets(of: run), hasJoined: life.firstSeq > 0)
+          reader, source, try reader.clockOffsets(of: run), hasJoined: life.joined != nil)
       } else {
         try worker.findComputing(reader, run, schedulers: schedulers)
       }
