@@ -44,6 +44,7 @@ READING = [
         "workers --resources",
         "workers --deaths",
         "advice",
+        "sizing",
         "explain --stuck",
         "explain --worker * --at 40",
         "time",

@@ -27,6 +27,7 @@ COMMANDS = [
     *("runs", "summary", "errors", "slowest", "critical-path", "open", "workers", "jobs", "time"),
     *(
         "advice",
+        "sizing",
         "explain --stuck",
         "explain --worker * --at 40",
         "messages",

@@ -122,6 +122,21 @@ package struct ThreadTime: Sendable {
     }
   }
 
+  /// Work on attempts that failed, were lost, or repeated another: of all, and by client, span and job.
+  package struct Waste: Sendable, Equatable {
+    package var total: Int64 = 0
+    package var clients: [String?: Int64] = [:]
+    package var spans: [String?: Int64] = [:]
+    package var jobs: [String?: Int64] = [:]
+
+    mutating func add(_ task: ThreadTimeInput.Task, _ nanoseconds: Int64) {
+      total += nanoseconds
+      clients[task.client, default: 0] += nanoseconds
+      spans[task.span, default: 0] += nanoseconds
+      jobs[task.job, default: 0] += nanoseconds
+    }
+  }
+
   /// Threads × time that the workers were there.
   package var total: Int64 = 0
   package var split = Split()
@@ -129,6 +144,9 @@ package struct ThreadTime: Sendable {
   package var prefixes = Dimension()
   package var clients = Dimension()
   package var spans = Dimension()
+  package var jobs = Dimension()
+  /// The part of the work that brought no result that lasted.
+  package var wasted = Waste()
   /// By worker, with `WorkerLives.label`.
   package var workers = Dimension()
   /// By the lock, semaphore, event, queue or variable that a task waited for: its kind and name.

@@ -34,11 +34,16 @@ package struct ThreadTimeInput: Sendable {
     package var prefix: String?
     package var client: String?
     package var span: String?
+    package var job: String?
+    /// Whether this attempt brought no result that lasted: it failed, was lost, or repeated another.
+    package var isWasted = false
     /// Whether it counts if only some tasks do.
     package var isSelected = true
 
-    package init(prefix: String?, client: String? = nil, span: String? = nil) {
-      (self.prefix, self.client, self.span) = (prefix, client, span)
+    package init(
+      prefix: String?, client: String? = nil, span: String? = nil, job: String? = nil
+    ) {
+      (self.prefix, self.client, self.span, self.job) = (prefix, client, span, job)
     }
   }
 

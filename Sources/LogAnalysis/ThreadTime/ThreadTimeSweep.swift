@@ -154,6 +154,8 @@ package struct ThreadTimeSweep {
     result.prefixes.add(task?.prefix, kind, nanoseconds)
     result.clients.add(task?.client, kind, nanoseconds)
     result.spans.add(task?.span, kind, nanoseconds)
+    result.jobs.add(task?.job, kind, nanoseconds)
+    if let task, task.isWasted { result.wasted.add(task, nanoseconds) }
     result.workers.add(worker.name, kind, nanoseconds)
     result.locks.add(lock, kind, nanoseconds)
     guard result.intervals.indices.contains(index) else { return }
