@@ -107,7 +107,8 @@ let package = Package(
     .target(
       name: "Explaining",
       dependencies: [
-        "EventLog", "LogAnalysis", "LogFormat", "Querying", "Replaying", "TaskLogPlugin",
+        "EventLog", "LogAnalysis", "LogFormat", "Querying", "Replaying", "Scheduling",
+        "TaskLogPlugin",
       ]),
     .target(name: "BuiltinPlugins", dependencies: ["TaskLogPlugin"]),
     .target(
@@ -150,7 +151,7 @@ let package = Package(
       name: "EventLogTests",
       dependencies: [
         "BrokerMessages", "EventLog", "Explaining", "LogAnalysis", "LogFormat", "LogMaintenance",
-        "Migrations", "TaskLogPlugin", "TestSupport",
+        "Migrations", "Scheduling", "TaskLogPlugin", "TestSupport",
       ],
       linkerSettings: exportsSymbols),
     .testTarget(

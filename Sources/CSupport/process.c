@@ -32,6 +32,16 @@ uint32_t tl_file_system(const char *path) {
 
 void tl_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 
+static _Thread_local const int32_t *stop_word = NULL;
+
+void tl_stop_when(const int32_t *word) { stop_word = word; }
+
+bool tl_may_be_stopped(void) { return stop_word != NULL; }
+
+bool tl_is_stopped(void) {
+  return stop_word != NULL && __atomic_load_n(stop_word, __ATOMIC_RELAXED) != 0;
+}
+
 static pthread_key_t thread_text;
 static pthread_once_t thread_text_once = PTHREAD_ONCE_INIT;
 static int thread_text_error = -1;

@@ -30,7 +30,7 @@ extension Reports {
     Column("run", rank: 9), Column("cause"), Column("key", leastWidth: 18), Column("tasks"),
     Column("waiting"), Column("wanted"), Column("worker", .address), Column("since", .time),
     Column("sentence", leastWidth: 30), Column("chain", .json, rank: 4),
-    Column("evidence", .json, rank: 5),
+    Column("evidence", .json, rank: 5), Column("disagreed", rank: 6),
   ]
 
   private static func row(_ run: Int64, _ cause: StuckCause) -> [SQLiteValue] {
@@ -40,6 +40,7 @@ extension Reports {
       cause.since.map { .text(Timestamp.iso($0)) } ?? .null, .text(cause.sentence),
       .text(JSONWriter.text(.list(cause.chain.map(Value.string)))),
       .text(JSONWriter.text(.list(cause.evidence.map(Value.int)))),
+      cause.disagreement.map { .integer($0.seq) } ?? .null,
     ]
   }
 }

@@ -6,7 +6,7 @@ extension RunInfo {
   /// The parts of a state that cannot be rebuilt from this run's events.
   ///
   /// - Parameter missing: how many events of the source are known to be missing.
-  func unavailableState(of kind: Source.Kind, missing: Int64) -> [UnavailableState] {
+  package func unavailableState(of kind: Source.Kind, missing: Int64) -> [UnavailableState] {
     var unknown: [UnavailableState] = []
     switch kind {
     case .scheduler:

@@ -1,4 +1,5 @@
 import CReading
+import CSupport
 import EventLog
 import Glibc
 import LogFormat
@@ -28,6 +29,9 @@ private func failed(_ error: any Error) -> Int32 {
   let status = error is OptionsError ? Status.badArgument : Status.cannotRead
   return Recorders.fail(status, ReadingError.text(error))
 }
+
+@_cdecl("tasklog_log_stop_when")
+public func tasklogLogStopWhen(_ word: UnsafePointer<Int32>?) { tl_stop_when(word) }
 
 @_cdecl("tasklog_log_open")
 public func tasklogLogOpen(_ names: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int) -> Int64 {

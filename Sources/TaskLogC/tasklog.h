@@ -95,6 +95,10 @@ int32_t tasklog_copy(const char *log, const char *copy);
  * is there once, with the events of both. */
 int32_t tasklog_combine(const char *log, const char *other, const char *into);
 
+/* Lets the calls below that this thread makes end with an error soon after *word is not zero, which any
+ * thread may set. It has to stay until another one, or NULL for none, is named. */
+void tasklog_log_stop_when(const int32_t *word);
+
 /* Opens logs for reading: paths, or templates such as "logs/{run}.db". Returns a handle. */
 int64_t tasklog_log_open(const char *const *names, ptrdiff_t count);
 

@@ -42,7 +42,7 @@ struct Benchmarks {
   ]
   private static let groups = [
     "engine", "recorded-engine", "record", "replay", "replay-memory", "state", "query", "export",
-    "rabbitmq",
+    "rabbitmq", "numbers",
   ]
 
   /// A mistyped option is an error, so that the caller does not wait for all other benchmarks.
@@ -144,10 +144,11 @@ struct Benchmarks {
         say()
       #endif
     }
-    guard ["record", "replay", "state"].contains(where: isWanted) else { return }
+    guard ["record", "replay", "state", "numbers"].contains(where: isWanted) else { return }
     let workload = Workload(events: count)
     say("\(workload.events.count) events of \(workload.tasks) tasks, median of \(rounds) rounds")
     say()
+    if isWanted("numbers") { try ArithmeticBenchmark(workload: workload, rounds: rounds).run() }
     if isWanted("record") { try RecorderBenchmark(workload: workload, rounds: rounds).run() }
     if isWanted("replay") || isWanted("state") {
       try await ReplayBenchmark(workload: workload, rounds: rounds).run(isWanted)

@@ -280,7 +280,7 @@ def test_hostile_keys_are_text_everywhere(report):
         page.run("tasklogReport.search.go()")
         still(page)
         assert page.run("document.querySelector('#inspector h2').textContent") == shown(key)
-    for tab in ["prefixes", "slowest", "errors", "path", "workers", "about"]:
+    for tab in ["advice", "prefixes", "slowest", "errors", "path", "workers", "about"]:
         page.run(f"tasklogReport.panels.show('{tab}')")
         page.settle()
     assert page.run("document.querySelectorAll('main img, main b b, main script').length") == 0
@@ -364,11 +364,11 @@ def test_the_page_can_be_used_by_keys_alone(report):
     page.key("Escape")
     assert page.run("document.getElementById('inspector').hidden")
     assert page.run("document.activeElement.id") == "tracks"
-    page.run("document.getElementById('tab-prefixes').focus()")
+    page.run("document.getElementById('tab-advice').focus()")
     page.key("ArrowRight")
-    assert page.run("document.activeElement.id") == "tab-slowest"
+    assert page.run("document.activeElement.id") == "tab-prefixes"
     assert (
-        page.run("document.getElementById('tab-slowest').getAttribute('aria-selected')") == "true"
+        page.run("document.getElementById('tab-prefixes').getAttribute('aria-selected')") == "true"
     )
 
 
@@ -400,6 +400,7 @@ def test_two_runs_stand_side_by_side(report):
     page = report("sample", "--run", "#1", "--compare", "#2")
     # The last task of the second run has no end in the log.
     assert page.run("tasklogReport.timeline.streams.map((s) => s.drawn.computing)") == [6, 3]
+    page.run("tasklogReport.panels.show('prefixes')")
     heads = page.run("[...document.querySelectorAll('#panel thead th')].map((h) => h.textContent)")
     assert "computed A" in heads and "computed B" in heads
     page.run("document.querySelectorAll('#sides button')[1].disabled")

@@ -82,7 +82,10 @@ import Testing
         ["compare", "1", "--runs", "closed", "--baseline", "closed"], 64, "1: name runs, or select"
       ),
       (["compare", "--baseline", "speed>1"], 64, "--baseline 'speed>1': 'speed' is nothing"),
-      (["compare", "4", "--baseline", "failed"], 1, "--baseline 'failed': selects no run but"),
+      (
+        ["compare", "4", "--baseline", "failed"], 1,
+        "--baseline 'failed': selects no run to compare with"
+      ),
       (["compare", "--runs", "died", "--baseline", "closed"], 1, "logs: no run matches --runs"),
       (["compare", "9", "--baseline", "closed"], 1, "no run"),
       (

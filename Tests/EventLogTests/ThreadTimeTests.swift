@@ -180,6 +180,20 @@ import Testing
     #expect(time.split.total == 100)
   }
 
+  @Test func `threads go from work that ends to what began next, among 200,000 at once`() {
+    let count: Int64 = 200_000
+    let found = Self.classes(
+      Self.input { input, worker in
+        worker.present = [.init(0, count * 2)]
+        (input.known, input.unfinished) = (worker.present, worker.present)
+        // All begin in the first half and end in the other one, in the order in which they began.
+        worker.work = (0..<count).map {
+          Work($0, count + $0, $0 < 10 ? .disk : .computing, task: 0)
+        }
+      })
+    #expect(found == [.disk: 2 * count + 16, .computing: 2 * count - 20, .nothingToRun: 4])
+  }
+
   @Test func `time is split by prefix, client, span and worker, and without a task under none`() {
     let time = ThreadTimeSweep.split(
       Self.input { $1.work = [Work(0, 60, task: 0), Work(10, 90, task: 1)] })

@@ -20,6 +20,7 @@ import random
 import resource
 import select
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mutations import Mutation
+from mutations import FROZEN, Mutation
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = float(os.environ.get("TASKLOG_TEST_PATIENCE", "1"))
@@ -40,18 +41,16 @@ MEMORY = 1 << 30
 READING = [
     *("runs", "summary", "summary --table states", "summary --format json", "errors"),
     *("errors --table causes", "slowest -n 5", "critical-path", "open", "workers", "jobs"),
-    *(
-        "workers --resources",
-        "workers --deaths",
-        "advice",
-        "sizing",
-        "explain --stuck",
-        "explain --worker * --at 40",
-        "time",
-        "time --by prefix",
-        "messages",
-        "status",
-    ),
+    *("workers --resources", "workers --resources --over-time", "workers --deaths", "advice", "sizing"),
+    *("explain --worker '*' --at 40", "explain --placements"),
+    *("explain --stuck", "explain --stuck --at 60", "explain top-20", "explain \"('total', 1)\""),
+    *("time", "time --by prefix", "time --by function", "messages", "messages --reverse -n 5"),
+    *("runs --runs 'tasks>0'", "errors --runs 'events>0'", "status"),
+    *("trend tasks makespan failed", "trend work 'p95(prefix=top)' --runs 'not running'"),
+    *("runs --log log.db --log healthy.db", "trend tasks --log log.db --log healthy.db"),
+    "errors --runs 'tasks>0' --log log.db --log healthy.db",
+    "compare --baseline 'tasks>=0' latest --log log.db --log healthy.db",
+    "compare latest latest --log log.db --log2 healthy.db --fail-if makespan>90s",
     *("inspect", "inspect --table kinds", "check", "check --quick --strict", "story top-20"),
     *("story moonrise-1", "story \"('total', 1)\"", "state --at 60", "compare latest latest"),
     *("query -n 20", "query --hook '*' --run all --format jsonl", "query --count --hook '*'"),
@@ -60,6 +59,7 @@ READING = [
     *("query --grep 'a.*b' --count", "query --key '*1*' --show-cursor"),
     *(f"export --to {to} -o out" for to in ("perfetto", "chrome", "otlp-json", "dask")),
     *(f"export --to {to} -o out" for to in ("jsonl", "csv", "speedscope", "dask --rectangles")),
+    *("anonymize -o other.db", "anonymize -o other2.db --keep keys"),
     *("report -o out.html", "replay --plugin counter", "replay --plugin errors"),
     *("replay --plugin counter --verify", "replay --plugin counter --from 20 --to 60"),
     *("migrate log.db --dry-run", "prune --keep-runs 0 --dry-run"),
@@ -68,6 +68,7 @@ READING = [
 ]
 WRITING = [
     *("merge log.db --into merged.db", "recover --into saved.db", "recover", "migrate log.db"),
+    "merge healthy.db log.db --into both.db",
     *("index", "index --drop", "prune --max-size 100kb", "prune --older-than 1d"),
     "prune --keep-runs 0 --keep-failures",
 ]
@@ -122,7 +123,8 @@ def run(command: str, folder: Path, path: Path | None = None) -> str | None:
         text = errors.read().decode(errors="replace")
     if usage is None:
         return f"more than {SECONDS:g} s"
-    status, memory = usage
+    status, used = usage
+    memory = used.ru_maxrss << 10
     crash = next((line for line in text.splitlines() if any(c in line for c in CRASHES)), "")
     if os.WIFSIGNALED(status):
         return f"signal {os.WTERMSIG(status)}: {crash or text[-300:]}"
@@ -143,15 +145,15 @@ def limit() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 30, 2 << 30))
 
 
-def wait(child: subprocess.Popen) -> tuple[int, int] | None:
-    """How a process ended and what memory it took; `None` if it had to be killed."""
+def wait(child: subprocess.Popen) -> tuple[int, resource.struct_rusage] | None:
+    """How a process ended and what it took; `None` if it had to be killed."""
     deadline = time.monotonic() + SECONDS
     pause = 0.001
     while time.monotonic() < deadline:
         ended, status, usage = os.wait4(child.pid, os.WNOHANG)
         if ended:
             child.returncode = os.waitstatus_to_exitcode(status)
-            return status, usage.ru_maxrss << 10
+            return status, usage
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)
     child.kill()
@@ -167,11 +169,18 @@ def chosen(seed: int, count: int | None) -> list[str]:
     return [COMMANDS[index] for index in sorted(picked)]
 
 
+def add_healthy(folder: Path) -> None:
+    """Adds another log, for commands that read several."""
+    shutil.copyfile(FROZEN / "v2-dask.db", folder / "healthy.db")
+    (folder / "healthy.db").chmod(0o600)
+
+
 def faults(seed: int, count: int | None = None, folder: Path | None = None) -> list[Fault]:
     """The faults of some or all commands with one mutated log."""
     with tempfile.TemporaryDirectory() as scratch:
         place = folder or Path(scratch)
         mutation = Mutation(seed, place)
+        add_healthy(place)
         results = [(command, run(command, place)) for command in chosen(seed, count)]
     return [Fault(str(mutation), command, what) for command, what in results if what]
 
@@ -190,20 +199,23 @@ BLOCK = 200
 READER = Path(__file__).with_name("hostile_reader.py")
 
 
-def read_block(block: range) -> list[tuple[int, list[Fault]]]:
-    """The faults of some mutations in one process; after one that ends it in another one."""
+def read_block(block: range, *, is_all: bool = False) -> list[tuple[int, list[Fault]]]:
+    """The faults of some mutations in one process; after one that ends it in another one.
+
+    With `is_all` all of each log is read, with both readers.
+    """
     found: dict[int, list[Fault]] = {seed: [] for seed in block}
     first = block.start
     while first < block.stop:
-        first = _read(first, block.stop, found)
+        first = _read(first, block.stop, found, ["all"] if is_all else [])
     return list(found.items())
 
 
-def _read(first: int, end: int, found: dict[int, list[Fault]]) -> int:
+def _read(first: int, end: int, found: dict[int, list[Fault]], more: list[str]) -> int:
     """Reads mutated logs until the process ends; the seed to go on from."""
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(
-            [sys.executable, READER, str(first), str(end)],
+            [sys.executable, READER, str(first), str(end), *more],
             env={**os.environ, "SWIFT_BACKTRACE": "enable=no", "TMPDIR": folder},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, preexec_fn=limit,
         )  # fmt: skip
@@ -221,10 +233,13 @@ def _read(first: int, end: int, found: dict[int, list[Fault]]) -> int:
                 mutation = rest
             elif kind == "fault":
                 found[seed].append(Fault(mutation, "reading", rest))
+            elif kind == "grown":
+                found[seed].append(Fault(mutation, "reading", f"{int(rest) >> 20} MiB more"))
             elif kind == "memory":
                 is_done = True
                 if int(rest) > MEMORY:
-                    found[seed].append(Fault(mutation, "reading", f"{int(rest) >> 20} MiB"))
+                    text = f"{int(rest) >> 20} MiB up to this log"
+                    found[seed].append(Fault(mutation, "reading", text))
         status = child.wait()
         child.stdout.close()
         if is_done and status == 0:
@@ -276,7 +291,10 @@ def main() -> int:
     if options.seed is not None:
         if options.keep:
             options.keep.mkdir(parents=True, exist_ok=True)
-        found = faults(options.seed, options.commands, options.keep)
+        if options.in_process:
+            ((_, found),) = read_block(range(options.seed, options.seed + 1), is_all=True)
+        else:
+            found = faults(options.seed, options.commands, options.keep)
         print(*found, sep="\n")
         return 1 if found else 0
     done = 0

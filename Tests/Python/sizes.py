@@ -3,8 +3,9 @@
     python Tests/Python/sizes.py                     # a table: command, case, seconds, MiB
     python Tests/Python/sizes.py --case runs --command summary --command check
 
-Exits with 1 if a command takes more than 10 s (a release build, scaled by TASKLOG_TEST_PATIENCE),
-more than 1 GiB of memory, or crashes.
+Exits with 1 if a command keeps a processor busy for more than 10 s, does not end within 10 s (both
+scaled by TASKLOG_TEST_PATIENCE), takes more than 1 GiB of memory, or crashes. To be measured with a
+release build (TASKLOG_TEST_PROGRAM).
 """
 
 from __future__ import annotations
@@ -16,35 +17,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import hostile
 from mutations import FROZEN
 
 COMMANDS = [
-    *("runs", "summary", "errors", "slowest", "critical-path", "open", "workers", "jobs", "time"),
-    *(
-        "advice",
-        "sizing",
-        "explain --stuck",
-        "explain --worker * --at 40",
-        "messages",
-        "status",
-        "inspect",
-        "check",
-        "story top-20",
-        "state --at 60",
-    ),
-    *("compare latest latest", "query -n 20", "query --hook '*' --run all --count"),
-    *("query --key 'top*'", "query --arg 'nbytes>0' --count", "query --grep xyz --count"),
+    *("runs", "runs --runs 'tasks>0'", "summary", "errors", "errors --runs 'tasks>0'", "advice"),
+    "sizing",
+    *("slowest", "critical-path", "open", "workers", "workers --resources", "workers --deaths"),
+    *("jobs", "time", "time --by prefix", "messages", "status", "inspect", "check", "story top-20"),
+    *("explain top-20", "explain --stuck", "state --at 60", "trend tasks", "compare latest latest"),
+    *("compare --baseline 'tasks>=0' latest", "query -n 20", "query --key 'top*'"),
+    *("query --hook '*' --run all --count", "query --arg 'nbytes>0' --count"),
+    *("query --grep xyz --count", "query 'SELECT count(*) FROM tasks'"),
     *(f"export --to {to} -o out" for to in ("perfetto", "chrome", "otlp-json", "dask")),
-    *(f"export --to {to} -o out" for to in ("jsonl", "csv")),
-    *("report -o out.html", "replay --plugin counter", "replay --plugin errors"),
-    *("query 'SELECT count(*) FROM tasks'", "prune --keep-runs 0 --dry-run"),
-    *("merge log.db --into merged.db", "recover --into saved.db", "recover"),
-    "prune --keep-runs 1",
+    *(f"export --to {to} -o out" for to in ("jsonl", "csv", "speedscope")),
+    *("report -o out.html", "anonymize -o other.db", "replay --plugin counter"),
+    *("replay --plugin errors", "prune --keep-runs 0 --dry-run", "merge log.db --into merged.db"),
+    *("recover --into saved.db", "recover", "index", "index --drop", "prune --keep-runs 1"),
 ]
 
 UUID = "01a22337-74bc-7236-99bc-{:012x}"
@@ -146,6 +140,7 @@ CASES: dict[str, tuple[Case, int]] = {
     "spans": (spans, 1_000_000),
     "gaps": (gaps, 1_000_000),
     "deep": (deep, 100_000),
+    "pipe": (lambda log, count: None, 1),
 }
 
 
@@ -160,18 +155,62 @@ def make(name: str, path: Path, divisor: int = 1) -> None:
         log.execute("COMMIT")
 
 
-def measure(command: str, folder: Path) -> tuple[str, float, int]:
-    """How a command ends, and what it takes: seconds and bytes."""
+@dataclass
+class Measured:
+    """How a command ends, and what it takes: seconds, those of a processor, and bytes."""
+
+    end: str
+    seconds: float
+    busy: float = 0
+    memory: int = 0
+
+    @property
+    def is_wrong(self) -> bool:
+        return "exit" not in self.end or self.memory > hostile.MEMORY or self.busy > hostile.SECONDS
+
+    def __str__(self) -> str:
+        numbers = f"{self.seconds:7.2f} {self.busy:6.2f} {self.memory >> 20:5}"
+        return f"{self.end:<9} {numbers}{' !' if self.is_wrong else ''}"
+
+
+def measure(command: str, folder: Path) -> Measured:
     with tempfile.TemporaryFile() as errors:
         begin = time.monotonic()
         usage = hostile.wait(hostile.start(hostile.arguments(command), folder, None, errors))
         seconds = time.monotonic() - begin
     if usage is None:
-        return "too long", seconds, 0
-    status, memory = usage
-    if os.WIFSIGNALED(status):
-        return f"signal {os.WTERMSIG(status)}", seconds, memory
-    return f"exit {os.WEXITSTATUS(status)}", seconds, memory
+        return Measured("too long", seconds)
+    status, used = usage
+    signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+    end = f"exit {os.WEXITSTATUS(status)}" if signal is None else f"signal {signal}"
+    return Measured(end, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss << 10)
+
+
+def measured(name: str, commands: list[str], divisor: int) -> Iterator[tuple[str, Measured]]:
+    """What commands take for a case."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        make(name, folder / "original", divisor)
+        if name == "pipe":
+            os.mkfifo(folder / "log.db-wal")
+        for command in commands:
+            if command in hostile.WRITING or not (folder / "log.db").exists():
+                subprocess.run(["cp", "-p", folder / "original", folder / "log.db"], check=True)
+            hostile.add_healthy(folder)
+            yield command, measure(command, folder)
+            for left in ("other.db", "merged.db", "saved.db"):
+                (folder / left).unlink(missing_ok=True)
+
+
+def table(found: dict[tuple[str, str], Measured], cases: list[str], commands: list[str]) -> str:
+    """A table of Markdown."""
+    rows = [["command", *cases], ["---", *("---:" for _ in cases)]]
+    for command in commands:
+        cells = [found[case, command] for case in cases]
+        rows.append(
+            [f"`{command}`", *(f"{each.busy:.1f} s, {each.memory >> 20}" for each in cells)]
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def main() -> int:
@@ -179,25 +218,18 @@ def main() -> int:
     parser.add_argument("--case", action="append", choices=list(CASES))
     parser.add_argument("--command", action="append")
     parser.add_argument("--divisor", type=int, default=1, help="make the logs smaller")
+    parser.add_argument("--markdown", type=Path, help="also write a table into this file")
     options = parser.parse_args()
-    bad = 0
-    print(f"{'case':<9} {'command':<40} {'end':<10} {'seconds':>7} {'MiB':>6}")
-    for name in options.case or CASES:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            make(name, folder / "original", options.divisor)
-            for command in options.command or COMMANDS:
-                if command in hostile.WRITING or not (folder / "log.db").exists():
-                    subprocess.run(["cp", "-p", folder / "original", folder / "log.db"], check=True)
-                end, seconds, memory = measure(command, folder)
-                wrong = "exit" not in end or memory > hostile.MEMORY
-                bad += wrong
-                print(
-                    f"{name:<9} {command:<40} {end:<10} {seconds:7.2f} {memory >> 20:6}"
-                    + (" !" if wrong else ""),
-                    flush=True,
-                )
-    return 1 if bad else 0
+    cases, commands = options.case or list(CASES), options.command or COMMANDS
+    print(f"{'case':<9} {'command':<40} {'end':<9} {'seconds':>7} {'busy':>6} {'MiB':>5}")
+    found: dict[tuple[str, str], Measured] = {}
+    for name in cases:
+        for command, each in measured(name, commands, options.divisor):
+            found[name, command] = each
+            print(f"{name:<9} {command:<40} {each}", flush=True)
+    if options.markdown:
+        options.markdown.write_text(table(found, cases, commands) + "\n")
+    return 1 if any(each.is_wrong for each in found.values()) else 0
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 import advised
+import tasklog as package
 
 
 class Recorded(NamedTuple):
@@ -117,3 +118,14 @@ def test_a_lost_worker_is_named_with_the_work_that_was_lost(
     assert advice["seconds"] > 0
     tasklog(log, "advice", "--fail-on", "warning", code=2)
     tasklog(log, "advice", "--fail-on", "warning", "--prefix", "nothing", code=0)
+
+
+def test_python_gets_the_advice_of_the_command(
+    tasklog: Callable[..., str], recorded: Recorded
+) -> None:
+    rows = json.loads(tasklog(recorded.log, "advice", "--format", "json"))
+    advice = list(package.open(recorded.log).run().advice())
+    assert len(advice) == len(rows) > 5
+    for found, row in zip(advice, rows, strict=True):
+        # A run is its ID in Python.
+        assert {**found._asdict(), "run": row["run"]} == row

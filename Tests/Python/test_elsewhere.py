@@ -145,7 +145,8 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
         class Plugin(SchedulerPlugin): pass
         run = tasklog.open(sys.argv[1]).run("#1")
         calls = {
-            "jobs": run.jobs, "workers": run.workers,
+            "jobs": run.jobs, "workers": run.workers, "advice": run.advice,
+            "explain": lambda: run.explain("x"), "stuck": run.stuck,
             "jobs of runs": lambda: run.log.runs.where("job=etl"),
             "where": lambda: run.log.runs.where("incomplete"),
             "compare of runs": lambda: run.log.runs.compare("closed"),
@@ -174,7 +175,7 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
     said = json.loads(
         run(python, "-c", textwrap.dedent(code), SAMPLE, folder=tmp_path).splitlines()[-1]
     )
-    assert len(said) == 15
+    assert len(said) == 18
     for name, words in said.items():
         assert NEEDS in words and "\n" not in words, (name, words)
     assert said["record"].startswith("nothing is recorded: recording a scheduler needs")

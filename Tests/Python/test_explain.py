@@ -99,12 +99,46 @@ def test_a_task_that_no_worker_may_run_says_why(stuck: dict) -> None:
 def test_a_task_is_explained_with_the_input_that_it_waited_for(
     stuck: dict, tasklog: Callable[..., str], log: Path
 ) -> None:
-    rows = json.loads(tasklog(log, "explain", "between", "--format", "json"))
-    told = [row["sentence"] for row in rows]
+    tables = json.loads(tasklog(log, "explain", "between", "--format", "json"))
+    told = [row["sentence"] for row in tables["sentences"]]
     assert told[0] == "A client submitted it."
     assert re.match(
         "It waited .* for inputs, for 'blocked' last, and was sent to worker inproc://", told[1]
     )
-    assert told[2].startswith("It began to run: ")
-    assert told[3].startswith("It ran for ")
-    assert told[4].startswith("The scheduler recorded its result of ")
+    assert told[2] == "It was put there because no other worker holds any of its inputs."
+    assert told[3].startswith("It began to run: ")
+    assert told[4].startswith("It ran for ")
+    assert told[5].startswith("The scheduler recorded its result of ")
+    (candidate,) = tables["candidates"]
+    assert (candidate["chosen"], candidate["best"], candidate["fetch_bytes"]) == (1, 1, 0)
+
+
+def test_python_gets_what_the_command_says(
+    stuck: dict, tasklog: Callable[..., str], log: Path
+) -> None:
+    run = recording.open(log).run()
+    told = run.explain("between")
+    tables = json.loads(tasklog(log, "explain", "between", "--format", "json"))
+    assert [row.worker for row in told.candidates] == [
+        row["worker"] for row in tables["candidates"]
+    ]
+    rows = tables["sentences"]
+    assert [row.sentence for row in told.sentences] == [row["sentence"] for row in rows]
+    assert [json.loads(row.evidence) for row in told.sentences] == [row["evidence"] for row in rows]
+    assert list(run.stuck()) == []
+    ((seq, time),) = run.sql(
+        "SELECT seq, time FROM transitions WHERE key = 'gpu' AND start = 'no-worker' LIMIT 1"
+    )
+    for at, moment in ((seq - 1, f"seq:{seq - 1}"), (time, f"{time:%Y-%m-%dT%H:%M:%S.%f}")):
+        causes = list(run.stuck(at=at))
+        rows = json.loads(tasklog(log, "explain", "--stuck", f"--at={moment}", "--format", "json"))
+        assert [(cause.key, cause.sentence) for cause in causes] == [
+            (row["key"], row["sentence"]) for row in rows
+        ]
+        assert [json.loads(cause.chain) for cause in causes] == [row["chain"] for row in rows]
+        holder = next(cause for cause in causes if cause.key == "holder")
+        assert holder.since < time
+    with pytest.raises(recording.LogError, match="no transition of a task 'nothing'"):
+        run.explain("nothing")
+    with pytest.raises(TypeError, match="at is 'now'"):
+        run.stuck(at="now")  # type: ignore[arg-type]

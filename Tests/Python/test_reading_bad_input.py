@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import pickle
 import shutil
 import sqlite3
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+import sizes
 import tasklog
 from clusters import PATIENCE
 from tasklog.reading import native
@@ -262,6 +264,71 @@ def test_ctrl_c_stops_a_statement(logs: list[Path], tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=60 * PATIENCE,
     )  # fmt: skip
     assert done.stdout == "interrupted 1\n", done.stderr
+
+
+@pytest.fixture(scope="module")
+def slow_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log whose runs are not counted: a statement about them has many steps."""
+    path = tmp_path_factory.mktemp("slow") / "log.db"
+    sizes.make("uncounted", path, divisor=10)
+    return path
+
+
+@pytest.mark.parametrize("call", ["open", "describe"])
+@pytest.mark.parametrize("reader", [pytest.param("native", marks=pytest.mark.native), "pure"])
+def test_ctrl_c_stops_what_opens_a_log(reader: str, call: str, slow_log: Path) -> None:
+    # It opens the log again and again, until it is stopped.
+    code = """
+        import os, signal, sys
+        import tasklog
+        from tasklog.reading.native import NativeLog, _library
+        from tasklog.reading.pure import log as pure
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        def endless(real):
+            def call(*arguments):
+                os.kill(os.getpid(), signal.SIGINT)
+                while not isinstance(result := real(*arguments), int) or result >= 0:
+                    pass
+                return result
+            return call
+        reader, call, path = sys.argv[1:]
+        module, name = pure, "_runs"
+        if reader == "native":
+            module, name = _library(), f"tasklog_log_{call}"
+        kind = NativeLog if reader == "native" else pure.PureLog
+        log, real = kind([path]), getattr(module, name)
+        setattr(module, name, endless(real))
+        try:
+            log.describe() if call == "describe" else kind([path])
+        except KeyboardInterrupt:
+            setattr(module, name, real)
+            print("interrupted", len(kind([path]).describe()["parts"][0]["runs"]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), reader, call, slow_log],
+        capture_output=True, text=True, timeout=60 * PATIENCE,
+    )  # fmt: skip
+    assert done.stdout == "interrupted 2001\n", done.stderr
+
+
+@pytest.mark.native
+def test_a_thread_stops_the_library_by_a_word_of_its_own(slow_log: Path) -> None:
+    library, word = native._library(), ctypes.c_int32(1)
+    names = (ctypes.c_char_p * 1)(str(slow_log).encode())
+    library.tasklog_log_stop_when(ctypes.byref(word))
+    try:
+        assert library.tasklog_log_open(names, 1) < 0
+        assert "interrupted" in native._last_error()
+        word.value = 0
+        handle = library.tasklog_log_open(names, 1)
+        assert handle > 0
+    finally:
+        library.tasklog_log_stop_when(None)
+    word.value = 1
+    text = ctypes.c_void_p()
+    assert library.tasklog_log_describe(handle, ctypes.byref(text)) == 0
+    library.tasklog_free(text)
+    library.tasklog_log_close(handle)
 
 
 def test_a_thread_runs_sql_without_another_one() -> None:

@@ -34,7 +34,8 @@ import Testing
     ],
     "Replaying": ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"],
     "Explaining": [
-      "EventLog", "LogAnalysis", "LogFormat", "Querying", "Replaying", "TaskLogPlugin",
+      "EventLog", "LogAnalysis", "LogFormat", "Querying", "Replaying", "Scheduling",
+      "TaskLogPlugin",
     ],
     "BuiltinPlugins": ["TaskLogPlugin"],
   ]

@@ -1,6 +1,8 @@
 // One task: its facts, its dependencies, its attempts, and its story.
 
-import { byID, bytes, clock, duration, make, ownClock, plural, STATES, swatch, whole } from "./theme.js";
+import {
+  byID, bytes, clock, duration, make, ownClock, plain, plural, STATES, swatch, whole,
+} from "./theme.js";
 import { FAILED, LOST, OPEN } from "./rows.js";
 import { detailNotes, panels } from "./panels.js";
 
@@ -65,8 +67,9 @@ export class Inspector {
     if (!side.storyPlaces) {
       parts.push(make("p", { role: "status" }, "Reading the story…"));
     } else {
-      parts.push(this.facts(), this.acts(), this.failure(), this.list("Dependencies", side.needsOf(task)),
-        this.list("Dependents", side.dependentsOf(task)), this.attempts(), this.story());
+      parts.push(this.facts(), this.acts(), this.failure(), this.explanation(),
+        this.list("Dependencies", side.needsOf(task)), this.list("Dependents", side.dependentsOf(task)),
+        this.attempts(), this.story());
     }
     this.element.replaceChildren(...parts.filter(Boolean));
     this.element.scrollTop = 0;
@@ -135,6 +138,25 @@ export class Inspector {
     const traceback = row && texts[row.traceback];
     return make("section", { class: "failure" },
       make("b", { class: "bad" }, text), ...(traceback ? [make("pre", { tabindex: "0" }, traceback)] : []));
+  }
+
+  explanation() {
+    const { side, task } = this;
+    const sentences = side.explanations.get(task);
+    const heading = make("h3", {}, "What happened and why");
+    if (!sentences) {
+      return make("section", { class: "explanation" }, heading, make("p", { class: "soft" },
+        "This page tells it for tasks that failed or took long; ", make("code", {}, "tasklog explain"),
+        " does for every task."));
+    }
+    let shown = -1;
+    const items = sentences.flatMap(([attempt, time, text]) => {
+      const head = attempt === shown ? [] : [make("dt", {}, attempt ? `attempt ${attempt}` : "before")];
+      shown = attempt;
+      const moment = make("span", { class: "soft number" }, `${seconds(time - side.first)} `);
+      return [...head, make("dd", {}, moment, plain(text))];
+    });
+    return make("section", { class: "explanation" }, heading, make("dl", {}, ...items));
   }
 
   /** @param {number} task */

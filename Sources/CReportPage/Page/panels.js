@@ -18,13 +18,14 @@ export class Panels {
   /** The name and the title of each tab, and what it shows.
    * @type {[string, string, () => Node | Node[]][]} */
   tabs;
-  chosen = "prefixes";
+  chosen = "advice";
 
   /** @param {import("./timeline.js").Timeline} timeline */
   start(timeline) {
     this.timeline = timeline;
     this.side = timeline.sides[0];
     this.tabs = [
+      ["advice", "Advice", () => this.advice()],
       ["prefixes", "Prefixes", () => this.prefixes()], ["slowest", "Slowest", () => this.slowest()],
       ["errors", "Errors", () => this.errors()], ["path", "Critical path", () => this.path()],
       ["time", "Time of threads", () => this.threadTime()],
@@ -56,7 +57,7 @@ export class Panels {
         } }, side.letter));
       }
     }
-    this.show("prefixes");
+    this.show("advice");
   }
 
   /** @param {string} name */
@@ -67,9 +68,10 @@ export class Panels {
       tab.setAttribute("aria-selected", String(each === name));
       tab.tabIndex = each === name ? 0 : -1;
     }
-    const errors = byID("tab-errors");
-    const count = this.side.failures.count;
-    errors.replaceChildren("Errors", ...(count ? [" ", make("b", { class: "count" }, whole(count))] : []));
+    const counted = (/** @type {string} */ tab, /** @type {string} */ title, /** @type {number} */ count) =>
+      byID(`tab-${tab}`).replaceChildren(title, ...(count ? [" ", make("b", { class: "count" }, whole(count))] : []));
+    counted("errors", "Errors", this.side.failures.count);
+    counted("advice", "Advice", this.side.advice.filter(([, severity]) => severity === "warning").length);
     const both = this.timeline.sides.length > 1 && (name === "prefixes" || name === "about");
     [...byID("sides").querySelectorAll("button")].forEach((button, place) => {
       button.setAttribute("aria-pressed", String(both || this.side === this.timeline.sides[place]));
@@ -94,6 +96,32 @@ export class Panels {
    */
   go(side, task) {
     this.timeline.select(side, task, { zoom: true });
+  }
+
+  // MARK: Advice
+
+  advice() {
+    const { side } = this;
+    if (!side.advice.length) {
+      return [make("p", { class: "empty" }, "No advice: nothing costs enough to be worth any.")];
+    }
+    return [make("ul", { class: "advice" }, ...side.advice.map((row) => this.advised(row)))];
+  }
+
+  /** @param {import("./types.js").AdviceRow} row */
+  advised([run, severity, kind, subject, cost, size, certainty, finding, action, evidence]) {
+    const { side } = this;
+    const costs = [cost === null ? "" : duration(cost), size === null ? "" : bytes(size)].filter(Boolean);
+    const facts = [
+      side.runs.length > 1 ? `run #${side.runs[run].number}` : "", ...costs, certainty,
+    ].filter(Boolean);
+    const command = side.runs.length > 1 ? `${evidence} --run ${side.runs[run].number}` : evidence;
+    return make("li", { class: severity },
+      make("h3", {}, make("b", { class: severity === "warning" ? "bad" : "soft" }, severity), ` ${kind}`,
+        ...(subject === null ? [] : [" ", make("code", {}, plain(subject))]),
+        make("span", { class: "soft" }, ` · ${facts.join(" · ")}`)),
+      make("p", {}, plain(finding)), make("p", {}, plain(action)),
+      make("p", { class: "soft" }, "Shown by ", make("code", {}, `tasklog ${plain(command)}`)));
   }
 
   // MARK: Prefixes

@@ -64,6 +64,11 @@ export class Side {
   resourceGrid;
   /** @type {import("./types.js").ThreadTime} */
   threadTime;
+  /** @type {import("./types.js").AdviceRow[]} */
+  advice;
+  /** What happened to a task and why: attempt, time and text of each sentence.
+   * @type {Map<number, [number, number, string][]>} */
+  explanations;
   /** @type {import("./types.js").Profile | null} */
   profile;
   /** @type {Uint32Array} */
@@ -125,9 +130,10 @@ export class Side {
    * @param {import("./types.js").SideDocument} data
    */
   constructor(number, name, data) {
-    const { totals, figures, failures, ...rest } = data;
+    const { totals, figures, failures, explanations, ...rest } = data;
     Object.assign(this, rest);
     this.totalFigures = totals;
+    this.explanations = new Map(explanations);
     this.number = number;
     this.name = name;
     this.count = data.taskCount;

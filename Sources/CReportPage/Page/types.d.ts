@@ -206,6 +206,11 @@ export interface ThreadTime {
   intervals: number[][];
 }
 
+/** Run, severity, kind, subject, cost in microseconds, bytes, certainty, finding, action, evidence. */
+export type AdviceRow = [
+  number, string, string, string | null, number | null, number | null, string, string, string, string,
+];
+
 /** The statistical profile of the workers. */
 export interface Profile {
   /** Seconds between two samples. */
@@ -247,6 +252,9 @@ export interface SideDocument {
   gaps: Gap[];
   failures: FailureDocument;
   threadTime: ThreadTime;
+  advice: AdviceRow[];
+  /** Task; attempt, time and text of each sentence. */
+  explanations: [number, [number, number, string][]][];
   profile: Profile | null;
   resourceGrid: ResourceGrid;
   detail: Detail;

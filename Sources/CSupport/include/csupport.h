@@ -65,6 +65,16 @@ int32_t tl_exchange_names(const char *_Nonnull a, const char *_Nonnull b);
 /// - Parameter parent: the process that made it; when that is gone by now, ends at once.
 void tl_end_with_parent(int32_t parent);
 
+/// Names a word that says, once it is not zero, that what the calling thread does is no longer wanted; NULL
+/// to name none. The word stays as long as it is named; any thread may set it.
+void tl_stop_when(const int32_t *_Nullable word);
+
+/// Whether the calling thread has named a word.
+bool tl_may_be_stopped(void);
+
+/// Whether the word that the calling thread has named, if any, is set.
+bool tl_is_stopped(void);
+
 /// Keeps a text for the calling thread, which is freed when it ends.
 void tl_set_thread_text(const char *_Nonnull text);
 

@@ -32,7 +32,7 @@ extension LogReader {
   /// - Throws: `LogError`.
   package func eventCount(of run: RunInfo) throws -> Int64 {
     try translating {
-      try connection.integer("SELECT events FROM run WHERE id = \(run.number)") ?? 0
+      try integer("SELECT events FROM run WHERE id = ?", of: run) ?? 0
     }
   }
 

@@ -15,6 +15,8 @@ public final class LogReader {
   package let keys: InternCache<Key>
   package let texts: InternCache<String>
   var hasDerivedTables = false
+  /// Those that are run for each of many runs, by their SQL.
+  private var statements: [String: Statement] = [:]
   /// The number of SQL functions that select tasks.
   var selectionCount = 0
 
@@ -158,12 +160,36 @@ public final class LogReader {
     let missing = try missing(of: run)
     return try translating {
       RunTotals(
-        events: try connection.integer("SELECT events FROM run WHERE id = \(run.number)") ?? 0,
+        events: try integer("SELECT events FROM run WHERE id = ?", of: run) ?? 0,
         tasks: try storedTaskCount(of: run) ?? taskCount(of: run),
-        workers: try connection.integer(
-          "SELECT count(*) FROM source WHERE run = \(run.number) AND kind = 'worker'") ?? 0,
+        workers: try integer(
+          "SELECT count(*) FROM source WHERE run = ? AND kind = 'worker'", of: run) ?? 0,
         missing: missing)
     }
+  }
+
+  /// A number that SQL says about a run, its only parameter. The statement is kept: a log may have 100,000
+  /// runs, and what a view says is slower to prepare than to run.
+  package func integer(_ sql: String, of run: RunInfo) throws(SQLiteError) -> Int64? {
+    try withStatement(sql, of: run) { statement throws(SQLiteError) in
+      try statement.step() ? statement.optionalInteger(0) : nil
+    }
+  }
+
+  /// Runs a statement that is kept, whose only parameter is a run.
+  package func withStatement<Result>(
+    _ sql: String, of run: RunInfo, _ body: (Statement) throws(SQLiteError) -> Result
+  ) throws(SQLiteError) -> Result {
+    let statement: Statement
+    if let known = statements[sql] {
+      statement = known
+    } else {
+      statement = try connection.prepare(sql)
+      statements[sql] = statement
+    }
+    defer { statement.reset() }
+    try statement.bind(1, run.number)
+    return try body(statement)
   }
 
   /// Number of events of a run known to be missing.
@@ -171,11 +197,10 @@ public final class LogReader {
   /// - Throws: `LogError`.
   public func missing(of run: RunInfo) throws -> Int64 {
     try translating {
-      try connection.integer(
+      try integer(
         """
-        SELECT coalesce(sum(count), 0) FROM gap
-        WHERE source IN (SELECT id FROM source WHERE run = \(run.number))
-        """) ?? 0
+        SELECT coalesce(sum(count), 0) FROM gap WHERE source IN (SELECT id FROM source WHERE run = ?)
+        """, of: run) ?? 0
     }
   }
 

@@ -150,6 +150,6 @@ package struct TotalsRemoval {
 extension LogReader {
   /// The number of tasks of a run as its log stores it; `nil` if it does not.
   package func storedTaskCount(of run: RunInfo) throws(SQLiteError) -> Int64? {
-    try connection.integer("SELECT tasks FROM run_total WHERE run = \(run.number)")
+    try integer("SELECT tasks FROM run_total WHERE run = ?", of: run)
   }
 }

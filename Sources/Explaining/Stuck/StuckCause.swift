@@ -39,6 +39,10 @@ package struct StuckCause: Sendable, Equatable {
   package var sentence: String
   /// The events that show it.
   package var evidence: [Int64] = []
+  /// Since which event the scheduler and a worker have seen a task differently; `nil` if they agree.
+  package var disagreement: Disagreement?
+  /// The task that they may see differently.
+  var doubt: DoubtfulTask?
   /// The number of tasks that wait for these, directly or through others, and of those among them that
   /// a client waits for.
   package var waiting: Int64 = 0

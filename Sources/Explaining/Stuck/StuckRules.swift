@@ -37,6 +37,9 @@ struct StuckRules {
     cause.worker = worker
     cause.since = further?.since ?? own?.since
     cause.evidence = [own?.seq, further?.seq].compactMap { $0 }
+    if let worker, [.notReceived, .resultNotReceived, .disagreement].contains(kind) {
+      cause.doubt = DoubtfulTask(key: task.key.text, worker: worker)
+    }
     return (cause, "\(kind.rawValue) \(group)")
   }
 
@@ -162,7 +165,7 @@ struct StuckRules {
     let key = task.key.text
     guard let wait = view.waits[key] else {
       return end(
-        .running, task, group: key,
+        .running, task, group: "",
         "Task '\(key)' has been running on worker \(worker)\(duration(there.since)); whether it makes "
           + "progress, the log does not say.", worker: worker, there)
     }
@@ -231,16 +234,31 @@ struct StuckRules {
   private func missingInput(
     _ task: TaskState, _ worker: String, _ view: WorkerView, _ there: WorkerView.Task
   ) -> End {
-    let missing = task.dependencies.compactMap { input -> String? in
-      let state = view.tasks[input.key.text]?.state
-      guard state != State.memory.name else { return nil }
-      return "'\(input.key.text)' (\(state ?? "unknown there"))"
+    let missing = task.dependencies.filter {
+      view.tasks[$0.key.text]?.state != State.memory.name
     }
-    return end(
+    let names = missing.prefix(3).map {
+      "'\($0.key.text)' (\(view.tasks[$0.key.text]?.state ?? "unknown there"))"
+    }
+    var found = end(
       .missingInput, task, group: worker,
       "Task '\(task.key.text)' on worker \(worker) has waited\(duration(there.since)) for inputs"
-        + (missing.isEmpty ? "." : ": \(Words.list(Array(missing.prefix(3))))."), worker: worker,
-      there)
+        + (names.isEmpty ? "." : ": \(Words.list(Array(names)))."), worker: worker, there)
+    for input in missing {
+      let key = input.key.text
+      guard
+        let holder = input.whoHas.map(\.address).first(where: {
+          run.views[$0].map { $0.tasks[key]?.state != State.memory.name } ?? false
+        })
+      else { continue }
+      let state = run.views[holder]?.tasks[key]?.state
+      found.cause.sentence +=
+        " The scheduler takes '\(key)' to be on worker \(holder), "
+        + (state.map { "where it is \($0)." } ?? "which recorded nothing of it.")
+      found.cause.doubt = DoubtfulTask(key: key, worker: holder)
+      break
+    }
+    return found
   }
 }
 

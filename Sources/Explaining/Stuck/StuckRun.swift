@@ -28,13 +28,7 @@ struct StuckRun {
   ) throws {
     let sources = try reader.sources(of: run)
     let (lives, clocks) = (try reader.workerLives(of: run), try reader.clockOffsets(of: run))
-    func isIncluded(_ seq: Int64, _ time: Int64) -> Bool {
-      switch point {
-      case .seq(let last): seq <= last
-      case .time(let last): time <= last
-      case .end: true
-      }
-    }
+    let isIncluded = point.includes
     state = SchedulerState()
     moment = run.started
     for source in sources where source.source.kind == .scheduler {
@@ -68,7 +62,7 @@ struct StuckRun {
       }
     }
     let schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
-    try reader.whereabouts(in: run, at: point).forEachTask { task in
+    try reader.whereabouts(in: run, at: point, includesForgotten: true).forEachTask { task in
       guard isRelevant.contains(task.key) else { return }
       let found = WorkerView.Task(state: task.state, since: task.since, seq: task.seq)
       if schedulers.contains(task.source) { since[task.key] = found }
@@ -94,6 +88,29 @@ extension LogReader {
   ///
   /// - Throws: `LogError`.
   package func stuckCauses(of run: RunInfo, at point: PointInTime = .end) throws -> [StuckCause] {
-    StuckFinder(try StuckRun(self, run, at: point)).causes
+    try StuckFinder(try StuckRun(self, run, at: point)).causes.map { cause in
+      guard let doubt = cause.doubt else { return cause }
+      var cause = cause
+      cause.disagreement = try disagreement(about: doubt, in: run, until: point.includes)
+      if let disagreement = cause.disagreement {
+        // The others say it themselves.
+        if [.disagreement, .missingInput].contains(cause.kind) {
+          cause.sentence += " " + disagreement.sentence
+        }
+        if !cause.evidence.contains(disagreement.seq) { cause.evidence.append(disagreement.seq) }
+      }
+      return cause
+    }
+  }
+}
+
+extension PointInTime {
+  /// Whether an event is not after it.
+  func includes(seq: Int64, time: Int64) -> Bool {
+    switch self {
+    case .seq(let last): seq <= last
+    case .time(let last): time <= last
+    case .end: true
+    }
   }
 }

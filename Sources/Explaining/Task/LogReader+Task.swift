@@ -4,11 +4,21 @@ import LogFormat
 import TaskLogPlugin
 
 extension LogReader {
+  /// For which choices of workers the state of the scheduler is rebuilt.
+  package enum ExplainedChoices { case none, usual, all }
+
+  /// The number of events up to which a state is rebuilt by default: reading them takes about a second.
+  private static let usualEvents: Int64 = 1_000_000
+
   /// What happened to a task of a run and why.
   ///
-  /// - Parameter key: the row ID of its key.
+  /// - Parameters:
+  ///   - key: the row ID of its key.
+  ///   - choices: those whose reasons are given.
   /// - Throws: `LogError`.
-  package func explanation(ofKey key: Int64, in run: RunInfo) throws -> TaskExplanation {
+  package func explanation(
+    ofKey key: Int64, in run: RunInfo, choices: ExplainedChoices = .usual
+  ) throws -> TaskExplanation {
     let sources = try sources(of: run)
     let (clocks, lives) = (try clockOffsets(of: run), try workerLives(of: run))
     let schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
@@ -39,11 +49,54 @@ extension LogReader {
       if isScheduler {
         let args = event.args.isAbsent ? RunArgs() : RunArgs(event.args.json)
         (step.bytes, step.exception) = (args.nbytes, args.exception)
-        step.ended = try ended(recorded, in: run, schedulers)
+        step.ended = try ended(recorded)
       }
       steps.append(step)
     }
+    if choices != .none {
+      steps = try withPlacements(steps, ofKey: key, in: run, lives, isFull: choices == .all)
+    }
     return TaskExplainer.explain(steps, inputs: inputs)
+  }
+
+  /// The steps with the reasons for the choices of workers, and with steals.
+  private func withPlacements(
+    _ steps: [TaskStep], ofKey key: Int64, in run: RunInfo, _ lives: WorkerLives, isFull: Bool
+  ) throws -> [TaskStep] {
+    guard let last = steps.last(where: { $0.observer == .scheduler && $0.isAtWorker }),
+      let key = try keys.element(key)
+    else { return steps }
+    var steps = steps
+    let eventCount = last.seq - (run.firstSeq ?? last.seq)
+    guard isFull || eventCount <= Self.usualEvents else {
+      let sentence =
+        "Why it was put there, --full says: for that, \(Units.count(eventCount)) events are read."
+      for place in steps.indices where steps[place].isSent {
+        steps[place].choice = (sentence, nil)
+      }
+      return steps
+    }
+    var steals: [TaskStep] = []
+    for walk in try PlacementWalk.walks(self, run) {
+      try walk.run(of: key, through: last.seq) { recorded in
+        guard let place = steps.firstIndex(where: { $0.seq == recorded.seq }) else { return }
+        let sentence = PlacementSentence.text(
+          recorded.placement, worker: recorded.worker, doubts: recorded.doubts
+        ) { lives.label($0, at: recorded.seq) }
+        steps[place].choice = (sentence, recorded)
+      } steal: { steal in
+        let sentence = steal.sentence { lives.label($0, at: steal.seq) }
+        var step = TaskStep(
+          seq: steal.seq, time: steal.time, observer: .scheduler, start: "processing",
+          finish: "processing")
+        step.steal = (sentence, steal.requested)
+        steals.append(step)
+      }
+    }
+    for steal in steals {
+      steps.insert(steal, at: steps.firstIndex { $0.seq > steal.seq } ?? steps.endIndex)
+    }
+    return steps
   }
 
   private static func value(_ args: Args) -> Value? {
@@ -51,19 +104,29 @@ extension LogReader {
   }
 
   /// Another task that ended by the stimulus of an event of the scheduler.
-  private func ended(
-    _ recorded: RecordedEvent, in run: RunInfo, _ schedulers: Set<Int64>
-  ) throws -> (key: String, seq: Int64)? {
+  private func ended(_ recorded: RecordedEvent) throws -> (key: String, seq: Int64)? {
     guard recorded.stimulusNumber != 0,
       recorded.event.stimulusID?.hasPrefix("task-finished") ?? false
     else { return nil }
-    let others = try story(of: .stimulus(recorded.stimulusNumber), in: run)
-    for other in others
-    where other.event.finish == .memory && schedulers.contains(other.source)
-      && other.keyNumber != recorded.keyNumber
-    {
-      return other.event.key.map { ($0.text, other.seq) }
+    return try translating {
+      // The events of a stimulus follow each other, and there is no index of stimuli.
+      let select = try connection.prepare(
+        """
+        SELECT seq, key, stimulus, finish FROM event WHERE source = ? AND source_seq < ?
+        ORDER BY source_seq DESC
+        """)
+      try select.bind(1, recorded.source)
+      try select.bind(2, recorded.sourceSeq)
+      let memory = try number(ofText: State.memory.name)
+      while try select.step() {
+        guard let stimulus = select.optionalInteger(2) else { continue }
+        guard stimulus == recorded.stimulusNumber else { return nil }
+        guard let key = select.optionalInteger(1), key != recorded.keyNumber,
+          select.optionalInteger(3) == memory
+        else { continue }
+        return try keys.element(key).map { ($0.text, select.integer(0)) }
+      }
+      return nil
     }
-    return nil
   }
 }

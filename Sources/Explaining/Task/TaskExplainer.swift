@@ -6,7 +6,7 @@ import LogFormat
 struct TaskExplainer {
   /// The texts of the keys that the task needs; `nil` if the log does not say.
   private let inputs: Set<String>?
-  private var sentences: [TaskExplanation.Sentence] = []
+  private var explanation = TaskExplanation()
   private var attempt = 0
   /// Since when the task has been waiting at the scheduler, and by which stimulus.
   private var waiting: (since: Int64, stimulus: String?, seq: Int64)?
@@ -16,22 +16,25 @@ struct TaskExplainer {
   private var ready: Int64?
   private var running: (since: Int64, worker: String, seq: Int64)?
   private var stopped: Int64?
+  private var isRetry = false
 
   private init(_ inputs: Set<String>?) { self.inputs = inputs }
 
   static func explain(_ steps: [TaskStep], inputs: Set<String>?) -> TaskExplanation {
     var explainer = TaskExplainer(inputs)
-    for step in steps.byDispatch where step.start != step.finish {
+    for step in steps.byDispatch {
+      if let (sentence, requested) = step.steal { explainer.say(sentence, step, requested) }
+      guard step.start != step.finish else { continue }
       switch step.observer {
       case .scheduler: explainer.atScheduler(step)
       case .worker(let address): explainer.atWorker(step, address)
       }
     }
-    return TaskExplanation(sentences: explainer.sentences)
+    return explainer.explanation
   }
 
   private mutating func say(_ text: String, _ step: TaskStep, _ further: Int64?...) {
-    sentences.append(
+    explanation.sentences.append(
       .init(
         attempt: attempt, time: step.time, text: text,
         evidence: further.compactMap(\.self) + [step.seq]))
@@ -87,7 +90,15 @@ struct TaskExplainer {
       let after = waited.map { " after \($0)" } ?? ""
       say("It \(target)\(after); what it waited for, the log does not say.", step, before?.seq)
     }
-    waiting = nil
+    if let choice = step.choice {
+      let retry = isRetry ? " A retry does not avoid the worker that it failed on." : ""
+      say(choice.sentence + retry, step)
+      if let recorded = choice.recorded {
+        explanation.sentences[explanation.sentences.count - 1].isChoice = true
+        explanation.choices.append(.init(attempt: attempt, recorded: recorded))
+      }
+    }
+    (waiting, isRetry) = (nil, false)
     sent = (step.time, step.worker, step.seq)
     (received, ready, running, stopped) = (nil, nil, nil, nil)
   }
@@ -104,6 +115,7 @@ struct TaskExplainer {
     let worker = running?.worker ?? sent?.worker ?? "unknown"
     if step.has("task-erred") {
       say("It failed on worker \(worker), and is tried again.", step)
+      isRetry = true
     } else if step.isRemoval {
       say("Its worker \(worker) was removed, and with it this attempt.", step)
     } else if step.isClient {

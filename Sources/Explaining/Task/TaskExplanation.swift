@@ -1,5 +1,5 @@
 /// What happened to a task and why, in the order of happening.
-package struct TaskExplanation: Sendable, Equatable {
+package struct TaskExplanation {
   package struct Sentence: Sendable, Equatable {
     /// Counted from 1 for each time that the task was sent to a worker; 0 before the first one.
     package var attempt: Int
@@ -8,13 +8,22 @@ package struct TaskExplanation: Sendable, Equatable {
     package var text: String
     /// The events that show it.
     package var evidence: [Int64]
+    /// Whether it is about the choice of the worker in this attempt.
+    var isChoice = false
+  }
+
+  /// A choice of a worker, in the order of attempts.
+  package struct Choice {
+    package var attempt: Int
+    package var recorded: RecordedPlacement
   }
 
   package var sentences: [Sentence] = []
+  package var choices: [Choice] = []
 }
 
 /// An event about a task, as far as its explanation needs it.
-struct TaskStep: Sendable {
+struct TaskStep {
   enum Observer: Sendable, Equatable {
     case scheduler
     case worker(String)
@@ -33,6 +42,18 @@ struct TaskStep: Sendable {
   var exception: String?
   /// The other task that ended by the same stimulus, and the event of that.
   var ended: (key: String, seq: Int64)?
+  /// Why it was sent to its worker, and the choice itself.
+  var choice: (sentence: String, recorded: RecordedPlacement?)?
+  /// Who stole it from whom and why, and the event before that shows it: no transition.
+  var steal: (sentence: String, requested: Int64?)?
+}
+
+extension TaskStep {
+  /// Whether the scheduler sends it to a worker.
+  var isSent: Bool { observer == .scheduler && finish == "processing" && start != finish }
+
+  /// Whether a worker is, or was, to run it.
+  var isAtWorker: Bool { start == "processing" || finish == "processing" }
 }
 
 extension [TaskStep] {

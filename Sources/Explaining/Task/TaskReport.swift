@@ -10,12 +10,16 @@ extension Reports {
   /// - Returns: `nil` if no run has the task.
   /// - Throws: `LogError`.
   package static func explanation(
-    _ reader: LogReader, _ runs: [RunInfo], of name: String
+    _ reader: LogReader, _ runs: [RunInfo], of name: String, isFull: Bool = false
   ) throws -> Querying.Report? {
     var all: [(run: Int64, sentence: TaskExplanation.Sentence)] = []
+    var choices: [(run: Int64, choice: TaskExplanation.Choice)] = []
     for run in runs {
       for case .key(let key) in try reader.subjects(named: name) {
-        all += try reader.explanation(ofKey: key, in: run).sentences.map { (run.number, $0) }
+        let explanation = try reader.explanation(
+          ofKey: key, in: run, choices: isFull ? .all : .usual)
+        all += explanation.sentences.map { (run.number, $0) }
+        choices += explanation.choices.map { (run.number, $0) }
       }
     }
     guard !all.isEmpty else { return nil }
@@ -31,15 +35,17 @@ extension Reports {
           .text(sentence.text), .text(JSONWriter.text(.list(sentence.evidence.map(Value.int)))),
         ]
       })
-    var report = Querying.Report([table])
-    report.text = { text(all, ofSeveral: runs.count > 1, $0) }
+    var report = Querying.Report([table, CandidateTable.table(choices)])
+    report.text = { text(all, choices, ofSeveral: runs.count > 1, $0) }
     report.hasTablesOnTerminal = false
     return report
   }
 
   /// A part for each attempt.
   private static func text(
-    _ all: [(run: Int64, sentence: TaskExplanation.Sentence)], ofSeveral: Bool, _ terminal: Terminal
+    _ all: [(run: Int64, sentence: TaskExplanation.Sentence)],
+    _ choices: [(run: Int64, choice: TaskExplanation.Choice)], ofSeveral: Bool,
+    _ terminal: Terminal
   ) -> String {
     var block = TextBlock(terminal)
     var heading = ""
@@ -55,6 +61,10 @@ extension Reports {
       let time = Units.timeOfDay(sentence.time)
       let seqs = sentence.evidence.map { "\($0)" }.joined(separator: ", ")
       block.prose("\(time)  \(sentence.text) [seq \(seqs)]", indent: 2)
+      let choice = choices.first { $0.run == run && $0.choice.attempt == sentence.attempt }
+      if sentence.isChoice, let choice {
+        for line in CandidateTable.lines(choice.choice) { block.verbatim(line, indent: 4) }
+      }
     }
     return block.text
   }

@@ -20,13 +20,18 @@ package struct Advice: Sendable, Equatable {
     case pausedWorkers = "paused-workers"
     case memoryNearLimit = "memory-near-limit"
     case largeResult = "large-result"
+    case heldResults = "held-results"
     // Scheduler, clients and workers.
     case schedulerBusy = "scheduler-busy"
+    case workerBusy = "worker-busy"
     case largeGraph = "large-graph"
+    case largeArguments = "large-arguments"
     case heldGIL = "held-gil"
     case lockWaits = "lock-waits"
     case idleCluster = "idle-cluster"
+    case waitingClients = "waiting-clients"
     case lateWorkers = "late-workers"
+    case leavingWorkers = "leaving-workers"
     // What makes the rest uncertain.
     case clockOffsets = "clock-offsets"
     case gaps

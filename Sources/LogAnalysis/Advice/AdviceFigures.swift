@@ -26,6 +26,10 @@ struct AdviceFigures: Sendable {
   var largest: (key: String, prefix: String?, bytes: Int64)?
   /// What the scheduler spent on the graphs of clients.
   var graphs: (count: Int64, tasks: Int64, time: Int64, longest: Int64) = (0, 0, 0, 0)
+  /// Graphs of a size that the recorder tells: how many, their bytes, and the largest.
+  var arguments: (count: Int64, bytes: Int64, largest: Int64) = (0, 0, 0)
+  /// The time for which tasks fetched inputs, each its longest fetch: of all and of stolen ones.
+  var fetched: (all: Int64, stolen: Int64) = (0, 0)
   /// Stolen tasks: how many, and the time of fetching their inputs and of computing them.
   var stolen: (tasks: Int64, transfer: Int64, compute: Int64) = (0, 0, 0)
 }
@@ -45,7 +49,7 @@ struct AdviceScan {
   private let scope: RunScope?
   private let schedulers: Set<Int64>
   private let texts: KnownTexts
-  private let logEvent: Int64
+  private let hooks: (logEvent: Int64, request: Int64)
   /// By the number of a stimulus that removed a worker.
   private var removals: [Int64: String] = [:]
   private let stolen: Set<Int64>
@@ -53,13 +57,17 @@ struct AdviceScan {
   private var tasks: [Int64: Task] = [:]
   private var retryStimuli: [Int64: Bool] = [:]
   private var result = AdviceFigures()
+  private var results = ResultTimes()
 
   init(_ reader: LogReader, _ run: RunInfo, _ scope: RunScope?, _ ends: [WorkerEnd]) throws {
     (self.reader, self.run, self.scope) = (reader, run, scope)
     schedulers = Set(
       try reader.sources(of: run).filter { $0.source.kind == .scheduler }.map(\.number))
     texts = try KnownTexts(reader)
-    logEvent = try reader.number(ofText: Hook.logEvent.name) ?? -1
+    hooks = (
+      try reader.number(ofText: Hook.logEvent.name) ?? -1,
+      try reader.number(ofText: Hook.request.name) ?? -1
+    )
     stolen = Set(try reader.taskMoves(of: run).map(\.key))
     index = try TaskIndex(reader, run, nil, [])
     for stimulus in ends.filter(\.isLoss).compactMap(\.removalStimulus) {
@@ -70,25 +78,38 @@ struct AdviceScan {
   mutating func figures() throws -> AdviceFigures {
     let cursor = try reader.events(of: run, order: .arrival)
     while let row = try cursor.nextRow() {
-      guard schedulers.contains(row.source), scope?.window.contains(row.time) ?? true else {
-        continue
-      }
-      if row.hook == logEvent, !(scope?.selectsTasks ?? false) {
+      guard schedulers.contains(row.source) else { continue }
+      let isMove = row.hook == texts.transition && row.key != 0 && row.start != row.finish
+      let outcome = isMove ? outcome(of: row, cursor) : nil
+      // What is used again after a window is not held in it for nothing.
+      if isMove { results.move(row, bytes: outcome?.bytes, texts) }
+      guard scope?.window.contains(row.time) ?? true else { continue }
+      if row.hook == hooks.logEvent || row.hook == hooks.request, !(scope?.selectsTasks ?? false) {
         let text = cursor.withArgs(of: row) { String(decoding: $0, as: UTF8.self) }
-        if let text { submitted(text) }
+        if let text { row.hook == hooks.request ? sent(text) : submitted(text) }
       }
-      guard row.hook == texts.transition, row.key != 0, row.start != row.finish,
-        scope?.includes(task: row.key) ?? true
-      else { continue }
-      try move(row, cursor)
+      guard isMove, scope?.includes(task: row.key) ?? true else { continue }
+      try move(row, outcome)
     }
     return result
   }
 
-  private mutating func move(_ row: EventRow, _ cursor: EventCursor) throws {
+  /// Results that stayed in memory for this long after their last use, after `figures`.
+  func heldResults(atLeast seconds: Double) throws -> [HeldResult] {
+    try results.held(reader, run, atLeast: seconds).map { result in
+      var result = result
+      result.prefix = try prefix(result.key)
+      return result
+    }
+  }
+
+  /// The prefixes between which most bytes moved, after `figures`.
+  func largestEdge() throws -> TransferEdge? { try results.largestEdge(reader, run, prefix) }
+
+  private mutating func move(_ row: EventRow, _ outcome: Outcome?) throws {
     if row.start == texts.processing {
       if row.finish == texts.memory || row.finish == texts.erred {
-        try end(row, cursor)
+        try end(row, outcome)
       } else {
         try withdraw(row)
       }
@@ -109,17 +130,28 @@ struct AdviceScan {
     }
   }
 
-  /// A task came to its end at a worker.
-  private mutating func end(_ row: EventRow, _ cursor: EventCursor) throws {
+  private typealias Outcome = (
+    bytes: Int64?, compute: Double, transfer: Double, longest: Double
+  )
+  private static let transfer = OutcomeScan.Action.named(Array("transfer".utf8))
+
+  /// What the scheduler recorded of the end of a task at a worker.
+  private func outcome(of row: EventRow, _ cursor: EventCursor) -> Outcome? {
+    guard row.start == texts.processing, row.finish == texts.memory || row.finish == texts.erred
+    else { return nil }
     let isStolen = stolen.contains(row.key)
-    let outcome = cursor.withArgs(of: row) { text in
-      let scan = OutcomeScan(text, retainsSpans: isStolen)
+    return cursor.withArgs(of: row) { text in
+      let scan = OutcomeScan(text, longestOf: Self.transfer, retainsSpans: isStolen)
       let transfer = scan.spans.reduce(0.0) {
         let name = UnsafeBufferPointer(rebasing: text[$1.action])
         return name.elementsEqual("transfer".utf8) ? $0 + $1.stop - $1.start : $0
       }
-      return (bytes: scan.nbytes, compute: scan.computeSeconds, transfer: transfer)
+      return (scan.nbytes, scan.computeSeconds, transfer, scan.longest ?? 0)
     }
+  }
+
+  /// A task came to its end at a worker.
+  private mutating func end(_ row: EventRow, _ outcome: Outcome?) throws {
     let compute = max(0, WorkSpan.nanoseconds(outcome?.compute ?? 0))
     guard row.finish == texts.memory else {
       result.failed += 1
@@ -132,7 +164,10 @@ struct AdviceScan {
     }
     tasks[row.key, default: Task()].computed = compute
     tasks[row.key]?.failures = 0
-    if isStolen {
+    let longest = max(0, WorkSpan.nanoseconds(outcome?.longest ?? 0))
+    result.fetched.all += longest
+    if stolen.contains(row.key) {
+      result.fetched.stolen += longest
       result.stolen.tasks += 1
       result.stolen.compute += compute
       result.stolen.transfer += max(0, WorkSpan.nanoseconds(outcome?.transfer ?? 0))
@@ -172,6 +207,16 @@ struct AdviceScan {
   private func prefix(_ key: Int64) throws -> String? {
     let place = try index.index(of: key)
     return index.tasks[place].prefix
+  }
+
+  /// The size of a graph that a client has sent, of which the recorder tells.
+  private mutating func sent(_ args: String) {
+    guard let value = try? JSONReader.value(args), value["op"]?.string == "update-graph",
+      let bytes = value["nbytes"]?.int
+    else { return }
+    result.arguments.count += 1
+    result.arguments.bytes += bytes
+    result.arguments.largest = max(result.arguments.largest, bytes)
   }
 
   /// What Dask logs of the graph that a client has submitted.

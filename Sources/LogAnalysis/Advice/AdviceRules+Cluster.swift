@@ -3,17 +3,24 @@ import LogFormat
 /// What the scheduler, clients and workers did, and what makes all of this uncertain.
 extension AdviceRules {
   var clusterAdvice: [Advice] {
-    schedulerBusy + largeGraph + heldGIL + lockWaits + idleCluster + lateWorkers
+    schedulerBusy + workerBusy + largeGraph + largeArguments + heldGIL + lockWaits + idleCluster
+      + waitingClients + lateWorkers + leavingWorkers
   }
 
   var doubtAdvice: [Advice] { clocks + gaps }
 
-  private var schedulerBusy: [Advice] {
+  /// How late the scheduler's event loop was on average, in seconds, if it was late.
+  private var lateScheduler: Double? {
     let late = facts.load.compactMap(\.late)
-    guard !late.isEmpty else { return [] }
+    guard !late.isEmpty else { return nil }
     let mean = late.reduce(0, +) / Double(late.count)
-    guard mean >= thresholds.lateSeconds else { return [] }
-    let cost = facts.time.split[.schedulerLag]
+    return mean >= thresholds.lateSeconds ? mean : nil
+  }
+
+  private var schedulerBusy: [Advice] {
+    guard let mean = lateScheduler else { return [] }
+    // What it has sent leaves it when its event loop runs again.
+    let cost = facts.time.split[.schedulerLag] + facts.sent
     return timed(
       .schedulerBusy, cost: cost,
       "The scheduler's event loop was late by \(duration(Int64(mean * 1e9))) on average, and threads "
@@ -23,6 +30,22 @@ extension AdviceRules {
       .sql(
         "SELECT time, args ->> '$.late' AS late FROM events WHERE run = \(facts.run) "
           + "AND hook = 'monitor' ORDER BY late DESC LIMIT 10"))
+  }
+
+  private var workerBusy: [Advice] {
+    // What small tasks are blamed for is not said twice.
+    // What was on its way is measured by two clocks, and may have waited for the scheduler.
+    let isKnown = lateScheduler == nil && clocks.isEmpty
+    let ready = facts.time.split[.ready] - facts.constrained - (isKnown ? 0 : facts.sent)
+    let cost = smallTasks.isEmpty ? ready : ready - smallWait(.ready)
+    return timed(
+      .workerBusy, cost: cost,
+      "Tasks lay ready on workers with a free thread for \(duration(cost)): the event loops of these "
+        + "workers were late.",
+      "Look for code that holds the GIL for long, for large results that are serialized, and for "
+        + "workers that share a processor; use more worker processes with fewer threads each.",
+      .likely,
+      .command("time --by worker"))
   }
 
   private var largeGraph: [Advice] {
@@ -40,6 +63,60 @@ extension AdviceRules {
         "SELECT time, args ->> '$.message.metrics' AS metrics FROM events WHERE run = \(facts.run) "
           + "AND hook = 'logEvent' AND args ->> '$.message.action' = 'update-graph' "
           + "AND args ->> '$.topic' = 'scheduler'"))
+  }
+
+  private var largeArguments: [Advice] {
+    let sent = facts.scan.arguments
+    guard sent.largest >= thresholds.argumentNoteBytes else { return [] }
+    return [
+      Advice(
+        kind: .largeArguments,
+        severity: sent.bytes >= thresholds.argumentWarningBytes ? .warning : .note,
+        bytes: sent.bytes,
+        finding: "Clients sent \(Units.bytes(Double(sent.bytes))) within "
+          + "\(Units.count(sent.count, "graph")), up to \(Units.bytes(Double(sent.largest))) in one: "
+          + "data that is part of tasks goes through the scheduler.",
+        action: "Load the data within tasks, or scatter it once and pass the future "
+          + "(client.scatter, or dask.delayed of the data).", certainty: .certain,
+        evidence: .sql(
+          "SELECT time, args ->> '$.client' AS client, args ->> '$.nbytes' AS nbytes FROM events "
+            + "WHERE run = \(facts.run) AND hook = 'request' AND args ->> '$.op' = 'update-graph' "
+            + "ORDER BY nbytes DESC LIMIT 10"))
+    ]
+  }
+
+  private var waitingClients: [Advice] {
+    facts.waitingClients.flatMap { client -> [Advice] in
+      let (seconds, share) = (
+        Double(client.waited) / 1e9, Double(client.waited) / Double(max(1, client.unfinished))
+      )
+      guard seconds >= thresholds.noteSeconds, share >= thresholds.waitingNoteShare else {
+        return []
+      }
+      let isWarning =
+        seconds >= thresholds.warningSeconds && share >= thresholds.waitingWarningShare
+      return [
+        Advice(
+          kind: .waitingClients, severity: isWarning ? .warning : .note, subject: client.client,
+          cost: client.waited,
+          finding: "None of this client's tasks ran for \(duration(client.waited)), "
+            + "\(Units.percent(share)) of the time while they were unfinished, and tasks of other "
+            + "clients had all threads.",
+          action: "Give its tasks a higher priority (priority=), add workers, or give each client "
+            + "its own cluster.", certainty: .certain, evidence: .command("time --by client"))
+      ]
+    }
+  }
+
+  private var leavingWorkers: [Advice] {
+    let left = facts.idle.left
+    return timed(
+      .leavingWorkers, cost: left.time,
+      "Workers had left while tasks waited for a thread: up to "
+        + "\(Units.count(left.threads, "thread")) of those that had been there were missing, for \(duration(left.time)) in all.",
+      "Keep workers until the work is done (adaptive: minimum=, wait_count=; lifetime), or replace "
+        + "those that end.", .certain, most: .note,
+      sql("worker, joined_ns, left_ns, nthreads", from: "workers", "ORDER BY left_ns"))
   }
 
   private var heldGIL: [Advice] {

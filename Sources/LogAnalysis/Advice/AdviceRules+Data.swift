@@ -3,15 +3,24 @@ import LogFormat
 /// Data that was moved, kept in memory or written to disk.
 extension AdviceRules {
   var dataAdvice: [Advice] {
-    transfers + deserializing + spilling + paused + nearLimit + largeResult
+    transfers + deserializing + spilling + paused + nearLimit + largeResult + heldResults
   }
 
   private var transfers: [Advice] {
-    let cost = facts.time.split[.transfer]
+    // What stealing is blamed for is not said twice.
+    let fetched = facts.scan.fetched
+    let share =
+      stealing.isEmpty ? 0 : Double(fetched.stolen) / Double(max(1, fetched.all))
+    let cost = Int64(Double(facts.time.split[.transfer]) * (1 - share))
+    let edge =
+      facts.edge.map {
+        ", most of \(Units.bytes(Double($0.all))) from tasks of prefix '\($0.from)' to those of "
+          + "'\($0.to)' (\(Units.percent(Double($0.bytes) / Double(max(1, $0.all)))))"
+      } ?? ""
     return timed(
       .transfers, cost: cost,
       "Threads waited \(duration(cost)) for inputs from other workers, "
-        + "\(Units.percent(share(cost))) of their time while tasks were unfinished.",
+        + "\(Units.percent(self.share(cost))) of their time while tasks were unfinished\(edge).",
       "Use fewer and larger workers, reduce data before it is combined, or avoid a shuffle.",
       .certain,
       sql(
@@ -103,6 +112,34 @@ extension AdviceRules {
           "Divide it into smaller chunks or partitions, and reduce it before it is collected.",
         certainty: .certain,
         evidence: sql("key, worker, nbytes", from: "tasks", "ORDER BY nbytes DESC LIMIT 10"))
+    ]
+  }
+
+  private var heldResults: [Advice] {
+    let held = facts.held
+    let limits = facts.resources.memoryLimits.values.filter { $0 > 0 }.reduce(0, +)
+    let share = limits > 0 ? Double(held.mean) / Double(limits) : nil
+    guard share.map({ $0 >= thresholds.heldShare }) ?? (held.mean >= thresholds.heldBytes) else {
+      return []
+    }
+    // Memory that no task needs costs nothing.
+    let isShort =
+      !nearLimit.isEmpty || facts.time.split[.paused] > 0 || facts.time.split[.disk] > 0
+      || facts.resources.rows.contains { $0[.spilled]?.peak ?? 0 > 0 }
+    let prefix = held.prefix ?? ""
+    return [
+      Advice(
+        kind: .heldResults, severity: isShort ? .warning : .note, subject: prefix, bytes: held.most,
+        finding: "\(Units.count(held.count, "result")) stayed in memory after the last task that "
+          + "used them had ended, most of prefix '\(prefix)': up to "
+          + "\(Units.bytes(Double(held.most))), for up to \(duration(held.longest)) while other "
+          + "tasks were unfinished"
+          + (isShort ? ", and workers were short of memory." : "."),
+        action: "Release what is no longer needed: delete the futures or the persisted collection "
+          + "(del, future.release, client.cancel).", certainty: .certain,
+        evidence: sql(
+          "key, nbytes, last_seen", from: "tasks",
+          "AND prefix = \(Self.literal(prefix)) ORDER BY nbytes DESC LIMIT 10"))
     ]
   }
 

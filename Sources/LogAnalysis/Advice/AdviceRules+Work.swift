@@ -4,19 +4,28 @@ import LogFormat
 extension AdviceRules {
   var workAdvice: [Advice] { smallTasks + fewTasks + stragglers + imbalance + stealing }
 
-  private var smallTasks: [Advice] {
-    let small = facts.summary.prefixes.filter {
+  /// The prefixes of small tasks, those with the most tasks first.
+  private var smallPrefixes: [RunSummary.Prefix] {
+    facts.summary.prefixes.filter {
       $0.done >= thresholds.smallTaskCount
         && $0.computeSeconds / Double($0.done) < thresholds.smallTaskSeconds
     }.sorted { ($1.done, $0.name ?? "") < ($0.done, $1.name ?? "") }
-    guard let first = small.first else { return [] }
+  }
+
+  /// What threads wait for between tasks, in proportion to how many of them are small.
+  func smallWait(_ kind: ThreadTime.Class) -> Int64 {
     let all = facts.summary.prefixes.reduce(Int64(0)) { $0 + $1.done }
+    let count = smallPrefixes.reduce(Int64(0)) { $0 + $1.done }
+    return Int64(Double(facts.time.split[kind]) * Double(count) / Double(max(1, all)))
+  }
+
+  var smallTasks: [Advice] {
+    let small = smallPrefixes
+    guard let first = small.first else { return [] }
     let (count, seconds) = small.reduce((Int64(0), 0.0)) {
       ($0.0 + $1.done, $0.1 + $1.computeSeconds)
     }
-    // What a thread waits for between tasks, in proportion to how many of them are small.
-    let between = facts.time.split[.schedulerLag] + facts.time.split[.ready]
-    let cost = Int64(Double(between) * Double(count) / Double(max(1, all)))
+    let cost = smallWait(.schedulerLag) + smallWait(.ready)
     let mean = duration(Int64(seconds / Double(count) * 1e9))
     let names = small.prefix(3).map { "'\($0.name ?? "")'" }.joined(separator: ", ")
     return timed(
@@ -78,7 +87,7 @@ extension AdviceRules {
       sql("worker, tasks, busy, utilization", from: "workers", "ORDER BY busy DESC"))
   }
 
-  private var stealing: [Advice] {
+  var stealing: [Advice] {
     let stolen = facts.scan.stolen
     guard stolen.transfer > stolen.compute else { return [] }
     return timed(

@@ -28,6 +28,21 @@ package struct AdviceThresholds: Sendable {
   package var resultWarningShare = 0.5
   /// The same in bytes, of workers without a limit: a note.
   package var resultNoteBytes: Int64 = 1 << 30
+  /// Results are held for long after their last use if they take this share of the memory of all workers
+  /// on average, while tasks are unfinished; a warning if a worker was short of memory, too, else a note.
+  package var heldShare = 0.1
+  /// Without limits of memory: the bytes on average, for a note.
+  package var heldBytes: Int64 = 1 << 30
+  /// The minimum time for which a result is held after its last use, in seconds.
+  package var heldSeconds = 1.0
+  /// The bytes that a client sent with one graph, for a note, and with all graphs, for a warning. The first
+  /// is that from which Dask warns by default.
+  package var argumentNoteBytes: Int64 = 10_000_000
+  package var argumentWarningBytes: Int64 = 100_000_000
+  /// The share of the time while tasks of a client were unfinished, in which none of them ran, and tasks of
+  /// other clients did: for a note and a warning.
+  package var waitingNoteShare = 0.2
+  package var waitingWarningShare = 0.5
   /// A prefix always fails first if this share of its tasks did, and at least this number of them.
   package var retriedShare = 0.9
   package var retriedTasks: Int64 = 3

@@ -28,6 +28,10 @@ struct IdleThreads: Sendable {
   /// The threads of workers that joined after the first task was there, and the time that they missed.
   var late: (workers: Int, time: Int64, longest: Int64) = (0, 0, 0)
 
+  /// The time of threads of workers that had left while tasks waited for a thread, and the maximum number
+  /// of threads that were missing so.
+  var left: (time: Int64, threads: Int64) = (0, 0)
+
   init() {}
 
   init(_ input: ThreadTimeInput, _ thresholds: AdviceThresholds) {
@@ -49,11 +53,44 @@ struct IdleThreads: Sendable {
       late.longest = max(late.longest, missed)
     }
     guard !input.selectsTasks else { return }
+    left = Self.left(input, thresholds)
     let steps = IdleSteps(input, unfinished, thresholds)
     mostTasks = steps.mostTasks
     imbalance = steps.imbalance
     stragglers = Self.stragglers(input, steps, thresholds)
     tooFewTasks = max(0, steps.unshared - stragglers.reduce(0) { $0 + $1.cost })
+  }
+
+  /// What is missing of the threads that were there before, while tasks waited for a thread.
+  private static func left(
+    _ input: ThreadTimeInput, _ thresholds: AdviceThresholds
+  ) -> (time: Int64, threads: Int64) {
+    let delay = Int64(thresholds.imbalanceSeconds * 1e9)
+    let all = input.workers.flatMap(\.allReady) + input.schedulerLag
+    let waits = all.compactMap { wait -> Interval? in
+      guard wait.stop - wait.start > delay else { return nil }
+      return Interval(wait.start + delay, wait.stop).part(of: input.window)
+    }.merged()
+    var steps: [(time: Int64, threads: Int64, waits: Int64)] = []
+    for worker in input.workers {
+      for present in worker.present.compactMap({ $0.part(of: input.window) }).merged() {
+        steps += [(present.start, worker.threads, 0), (present.stop, -worker.threads, 0)]
+      }
+    }
+    for wait in waits { steps += [(wait.start, 0, 1), (wait.stop, 0, -1)] }
+    steps.sort { $0 < $1 }
+    var (threads, before, isWaiting): (Int64, Int64, Int64) = (0, 0, 0)
+    var left: (time: Int64, threads: Int64) = (0, 0)
+    for (index, step) in steps.enumerated() where index + 1 < steps.count {
+      threads += step.threads
+      isWaiting += step.waits
+      before = max(before, threads)
+      let time = steps[index + 1].time - step.time
+      guard isWaiting > 0, time > 0, threads < before else { continue }
+      left.time += (before - threads) * time
+      left.threads = max(left.threads, before - threads)
+    }
+    return left
   }
 
   private static func mostThreads(_ workers: [ThreadTimeInput.Worker]) -> Int64 {
@@ -144,7 +181,7 @@ private struct IdleSteps {
     for worker in input.workers where worker.threads > 0 {
       for idle in Self.idle(worker) { bound(idle.interval, .threads, idle.count) }
       for work in worker.work { bound(work.interval, .running, 1) }
-      for ready in worker.ready where ready.stop - ready.start > delay {
+      for ready in worker.allReady where ready.stop - ready.start > delay {
         bound(Interval(ready.start + delay, ready.stop), .ready, 1)
       }
     }
@@ -200,7 +237,7 @@ private struct IdleSteps {
     _ worker: ThreadTimeInput.Worker
   ) -> [(interval: ThreadTimeInput.Interval, count: Int64)] {
     let explained =
-      worker.changing + worker.paused + worker.disk + worker.transfers + worker.ready
+      worker.changing + worker.paused + worker.disk + worker.transfers + worker.allReady
     let open = worker.present.merged().flatMap { $0.without(explained) }
     var boundaries: [(time: Int64, open: Int64, busy: Int64)] = []
     for interval in open {

@@ -10,7 +10,7 @@ import TaskLogPlugin
 struct BlameFinder {
   /// In the order of arrival.
   private(set) var failures: [RunFailures.Failure] = []
-  /// Blamed names that are not keys of this log; the name of `blamed` is at `-1 - blamed`.
+  /// Blamed names that are not keys of this log.
   private(set) var unresolved: [String] = []
 
   private let reader: LogReader
@@ -25,7 +25,7 @@ struct BlameFinder {
   /// The task that failed on its own last in each stimulus; no key if there were several.
   private var byStimulus: [Int64: (key: Int64?, seq: Int64)] = [:]
   /// The name that was looked up last: thousands may blame one task.
-  private var lastName: (json: String, blamed: Int64)?
+  private var lastName: (json: String, blamed: RunFailures.Blamed)?
 
   init(_ reader: LogReader, _ run: RunInfo) throws {
     self.reader = reader
@@ -44,7 +44,9 @@ struct BlameFinder {
     var failure = RunFailures.Failure(seq: failed.seq, key: failed.key)
     if let blame = failed.blame, let blamed = try name(blame) {
       failure.blamed = blamed
-      failure.causeSeq = blamed == failed.key ? failed.seq : own[blamed]
+      if case .key(let key) = blamed {
+        failure.causeSeq = key == failed.key ? failed.seq : own[key]
+      }
     } else if failed.looks == .certainlyOwn {
       failure.causeSeq = failed.seq
     } else if let before = try dependency(of: failed) {
@@ -65,24 +67,22 @@ struct BlameFinder {
     failures.append(failure)
   }
 
-  /// The row ID of a key, or a negative stand-in for a name that the log does not have; `nil` if
-  /// the value was not kept.
-  private mutating func name(_ json: String) throws -> Int64? {
+  /// What a name means; `nil` if the value was not kept.
+  private mutating func name(_ json: String) throws -> RunFailures.Blamed? {
     if let lastName, lastName.json.sameBytes(as: json) { return lastName.blamed }
     if json.hasPrefix(#"{"$capped":"#) || json.hasPrefix(#"{"$opaque":"#) { return nil }
     let value = try? JSONReader.value(json)
     let key = value.flatMap(Key.init)
-    var blamed: Int64?
+    var found = RunFailures.Blamed.unresolved(unresolved.count)
     if let key {
       defer { selectKey.reset() }
       try selectKey.bind(1, key.text)
       try selectKey.bind(2, key.typed)
-      if try selectKey.step() { blamed = selectKey.integer(0) }
+      if try selectKey.step() { found = .key(selectKey.integer(0)) }
     }
-    if blamed == nil {
+    if case .unresolved = found {
       unresolved.append(json.contains(#"\u0000"#) ? json : value?.string ?? json)
     }
-    let found = blamed ?? -Int64(unresolved.count)
     lastName = (json, found)
     return found
   }

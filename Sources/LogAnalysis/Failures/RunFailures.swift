@@ -59,11 +59,17 @@ package struct ErrorCause: Sendable {
 
 /// The failures of a run. Only row IDs and numbers are kept; the values of each are read on demand.
 package struct RunFailures {
+  /// A key by its row ID, which may be any number, or the index of a name that is no key of this log.
+  enum Blamed: Equatable, Sendable {
+    case key(Int64)
+    case unresolved(Int)
+  }
+
   struct Failure: Sendable {
     var seq: Int64
     var key: Int64
-    /// The task that the scheduler blames explicitly; 0 if there is none.
-    var blamed: Int64 = 0
+    /// The task that the scheduler blames explicitly.
+    var blamed: Blamed?
     /// The failure that caused it: itself if it has failed on its own.
     var causeSeq: Int64?
 
@@ -120,10 +126,13 @@ package struct RunFailures {
   }
 
   private func blamed(_ failure: Failure) throws -> String? {
-    if failure.blamed < 0 { return unresolved[Int(-1 - failure.blamed)] }
-    if failure.blamed > 0 { return try reader.keys.element(failure.blamed)?.text }
-    guard let cause = failure.causeSeq.flatMap({ self.failure($0) }) else { return nil }
-    return try reader.keys.element(cause.key)?.text
+    switch failure.blamed {
+    case .unresolved(let index): return unresolved[index]
+    case .key(let key): return try reader.keys.element(key)?.text
+    case nil:
+      guard let cause = failure.causeSeq.flatMap({ self.failure($0) }) else { return nil }
+      return try reader.keys.element(cause.key)?.text
+    }
   }
 
   // MARK: - All failures

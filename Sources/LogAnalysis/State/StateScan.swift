@@ -120,10 +120,11 @@ extension LogReader {
   ///     memory.
   ///   - scope: the part of the run; `nil` for all of it. A task that is on a worker outside of it
   ///     is not included.
+  ///   - includesForgotten: whether to include tasks that were forgotten last.
   /// - Throws: `LogError`.
   package func whereabouts(
     in run: RunInfo, at moment: PointInTime, states isWanted: ((String) -> Bool)? = nil,
-    scope: RunScope? = nil
+    scope: RunScope? = nil, includesForgotten: Bool = false
   ) throws -> StateSnapshot {
     try translating {
       guard var range = try range(of: run) else { return StateSnapshot(self, []) }
@@ -146,7 +147,7 @@ extension LogReader {
         }.compactMap(\.source))
       let present = sources.filter { !gone.contains($0.number) }
       var found = try found(
-        SourceIndex(present), known.clocks, in: range, until: lastTime, isWanted)
+        SourceIndex(present), known.clocks, in: range, until: lastTime, isWanted, includesForgotten)
       if let scope { found.removeAll { !scope.includes(task: $0.key) } }
       try applyMoves(
         to: &found, of: run,
@@ -204,7 +205,7 @@ extension LogReader {
   private func found(
     _ sources: SourceIndex, _ clocks: ClockOffsets, in range: ClosedRange<Int64>,
     until lastTime: Int64,
-    _ isWanted: ((String) -> Bool)?
+    _ isWanted: ((String) -> Bool)?, _ includesForgotten: Bool
   ) throws -> [StateSnapshot.Found] {
     struct Place: Hashable { var source, key: Int64 }
     struct StateInterval { var seq, state: Int64 }
@@ -215,7 +216,7 @@ extension LogReader {
     func isKept(_ state: Int64) throws -> Bool {
       if let known = keeps[state] { return known }
       let name = try texts.element(state) ?? ""
-      let isKept = name != "forgotten" && isWanted?(name) ?? true
+      let isKept = (name != "forgotten" || includesForgotten) && isWanted?(name) ?? true
       keeps[state] = isKept
       return isKept
     }

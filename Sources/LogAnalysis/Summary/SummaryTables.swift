@@ -83,9 +83,9 @@ struct KeySlots {
 
   /// The offset of the slot of a key; `nil` for a key that is not in the file.
   mutating func place(_ key: Int64) throws -> Int? {
+    guard key > 0, key < .max - Self.pageSize else { return nil }
     let page = key >> 12
     if page != lastPage {
-      guard key > 0, key < .max - Self.pageSize else { return nil }
       lastStart = try pages[page] ?? load(page)
       lastPage = page
     }

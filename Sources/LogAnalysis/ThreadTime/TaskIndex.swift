@@ -27,6 +27,9 @@ package final class TaskIndex {
   private var prefixes: [Int64: Int64] = [:]
   private var page: Int64 = -1
 
+  /// Whether it knows the clients of tasks, and there are several.
+  var hasSeveralClients: Bool { clients.count > 1 }
+
   init(_ reader: LogReader, _ run: RunInfo, _ scope: RunScope?, _ owners: Owners) throws {
     (self.reader, self.scope) = (reader, scope)
     guard !owners.isEmpty, let range = try reader.range(of: run) else { return }

@@ -61,8 +61,15 @@ package struct ThreadTimeInput: Sendable {
     package var transfers: [Interval] = []
     /// A task that it was given had all inputs, and no thread.
     package var ready: [Interval] = []
+    /// A task was sent to it, of which it has recorded nothing yet.
+    package var sent: [Interval] = []
+    /// A task had all inputs, and no resource.
+    package var constrained: [Interval] = []
     /// The share of computing that was on a processor, by prefix, as far as it is known.
     package var cpuShares: [String: Double] = [:]
+
+    /// All for which an idle thread is `ThreadTime.Class.ready`.
+    var allReady: [Interval] { ready + sent + constrained }
 
     package init(_ name: String, threads: Int64, present: [Interval]) {
       (self.name, self.threads, self.present) = (name, threads, present)
@@ -75,6 +82,8 @@ package struct ThreadTimeInput: Sendable {
   package var schedulerLag: [Interval] = []
   /// When a task of a graph was not finished.
   package var unfinished: [Interval] = []
+  /// The same of the tasks of each client, if `TaskIndex` knows the clients of tasks, and there are several.
+  package var unfinishedOfClients: [String: [Interval]] = [:]
   /// When the log knows what the scheduler did.
   package var known: [Interval] = []
   /// The time that counts.

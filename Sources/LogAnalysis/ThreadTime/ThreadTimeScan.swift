@@ -122,7 +122,7 @@ struct ThreadTimeScan {
     if states.unfinished.contains(row.finish) {
       if unfinishedSince[key] == nil { unfinishedSince[key] = time }
     } else if let since = unfinishedSince.removeValue(forKey: key) {
-      input.unfinished.append(Interval(since, time))
+      try addUnfinished(key, Interval(since, time))
     }
     if row.finish == states.queued {
       queuedSince[key] = time
@@ -133,6 +133,14 @@ struct ThreadTimeScan {
     if row.finish == states.processing, let worker = try worker(ofText: row.worker, at: row.seq) {
       assignments[key] = Assignment(worker: worker, since: time)
     }
+  }
+
+  private mutating func addUnfinished(_ key: Int64, _ interval: Interval) throws {
+    input.unfinished.append(interval)
+    guard tasks.hasSeveralClients else { return }
+    let index = try tasks.index(of: key)
+    guard let client = tasks.tasks[index].client else { return }
+    input.unfinishedOfClients[client, default: []].append(interval)
   }
 
   /// A task that a worker was given came to an end.
@@ -233,7 +241,7 @@ struct ThreadTimeScan {
       moves.removeFirst()
       guard let assignment = assignments[move.key] else { continue }
       if !assignment.isSeen {
-        input.workers[assignment.worker].ready.append(Interval(assignment.since, move.time))
+        input.workers[assignment.worker].sent.append(Interval(assignment.since, move.time))
       }
       guard let worker = lives.place(move.worker, at: move.seq) else { continue }
       assignments[move.key] = Assignment(worker: worker, since: move.time)
@@ -256,7 +264,7 @@ struct ThreadTimeScan {
     if let assignment = assignments[row.key], !assignment.isSeen, assignment.worker == worker {
       assignments[row.key]?.isSeen = true
       // It was on its way.
-      input.workers[worker].ready.append(Interval(assignment.since, time))
+      input.workers[worker].sent.append(Interval(assignment.since, time))
     }
     let state = states.atWorker[row.finish]
     let before = atWorker[place]
@@ -268,6 +276,7 @@ struct ThreadTimeScan {
       switch before.state {
       case .waiting: input.workers[worker].transfers.append(interval)
       case .ready: input.workers[worker].ready.append(interval)
+      case .constrained: input.workers[worker].constrained.append(interval)
       case .running: runs[place] = interval
       }
     }
@@ -288,7 +297,7 @@ struct ThreadTimeScan {
 
   private mutating func finish() throws {
     let end = last
-    for since in unfinishedSince.values { input.unfinished.append(Interval(since, end)) }
+    for (key, since) in unfinishedSince { try addUnfinished(key, Interval(since, end)) }
     for since in queuedSince.values { input.schedulerLag.append(Interval(since, end)) }
     if let first { input.known = try known(first, end) }
     for (place, life) in lives.lives.enumerated() where scope?.includes(worker: place) ?? true {
@@ -305,6 +314,7 @@ struct ThreadTimeScan {
       switch state.state {
       case .waiting: input.workers[place.worker].transfers.append(interval)
       case .ready: input.workers[place.worker].ready.append(interval)
+      case .constrained: input.workers[place.worker].constrained.append(interval)
       case .running: runs[place] = interval
       }
     }

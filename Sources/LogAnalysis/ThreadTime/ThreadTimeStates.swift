@@ -19,7 +19,8 @@ struct ThreadTimeStates {
     cancelled = Set(try [State.cancelled, .resumed].map(number))
     var atWorker: [Int64: WorkerTaskState] = [:]
     for (state, name) in [
-      (State.waiting, .waiting), (.ready, .ready), (.constrained, .ready), (.executing, .running),
+      (State.waiting, .waiting), (.ready, .ready), (.constrained, .constrained),
+      (.executing, .running),
       (.longRunning, .running),
     ] as [(State, WorkerTaskState)] {
       atWorker[try number(state)] = name
@@ -30,6 +31,6 @@ struct ThreadTimeStates {
 
   /// What a task at a worker needs next, or that it has it.
   enum WorkerTaskState {
-    case waiting, ready, running
+    case waiting, ready, constrained, running
   }
 }

@@ -56,15 +56,17 @@ package struct ThreadTimeSweep {
     bound(worker.disk, .disk)
     bound(worker.transfers, .transfer)
     bound(worker.ready, .ready)
+    bound(worker.sent, .ready)
+    bound(worker.constrained, .ready)
     for (index, work) in worker.work.enumerated() { bound([work.interval], .work(index)) }
     boundaries.sort { $0.time < $1.time }
 
     var counts = Counts()
-    var working: [Int] = []
+    var working = Working(threads: worker.threads, count: worker.work.count)
     var last = Int64.min
     for boundary in boundaries {
       if boundary.time > last, counts.present > 0 {
-        add(worker, working, counts.first, last, boundary.time)
+        add(worker, working.busy, counts.first, last, boundary.time)
       }
       last = boundary.time
       let step = boundary.isStart ? 1 : -1
@@ -76,11 +78,38 @@ package struct ThreadTimeSweep {
       case .transfer: counts.transfers += step
       case .ready: counts.ready += step
       case .work(let index):
-        if boundary.isStart {
-          working.append(index)
-        } else {
-          working.removeAll { $0 == index }
-        }
+        if boundary.isStart { working.begin(index) } else { working.end(index) }
+      }
+    }
+  }
+
+  /// The work that has a thread. A task that has left its thread, as one that waits for others, may run in
+  /// addition to a new one: what began first has a thread, the rest waits for one.
+  private struct Working {
+    private let threads: Int
+    /// In the order in which they began.
+    private(set) var busy: [Int] = []
+    /// From `next` on, some of which have ended.
+    private var waiting: [Int] = []
+    private var next = 0
+    private var hasEnded: [Bool]
+
+    init(threads: Int64, count: Int) {
+      self.threads = Int(clamping: threads)
+      hasEnded = Array(repeating: false, count: count)
+    }
+
+    mutating func begin(_ index: Int) {
+      if busy.count < threads { busy.append(index) } else { waiting.append(index) }
+    }
+
+    mutating func end(_ index: Int) {
+      hasEnded[index] = true
+      guard let place = busy.firstIndex(of: index) else { return }
+      busy.remove(at: place)
+      while next < waiting.count {
+        next += 1
+        if !hasEnded[waiting[next - 1]] { return busy.append(waiting[next - 1]) }
       }
     }
   }
@@ -100,12 +129,9 @@ package struct ThreadTimeSweep {
 
   /// Adds a time in which nothing changes.
   private mutating func add(
-    _ worker: ThreadTimeInput.Worker, _ working: [Int], _ first: Class?, _ start: Int64,
+    _ worker: ThreadTimeInput.Worker, _ busy: [Int], _ first: Class?, _ start: Int64,
     _ stop: Int64
   ) {
-    // A task that has left its thread, as one that waits for others, may run in addition to a new one: what
-    // began first has a thread.
-    let busy = working.prefix(Int(clamping: worker.threads))
     let idleCount = worker.threads - Int64(busy.count)
     var time = start
     while time < stop {

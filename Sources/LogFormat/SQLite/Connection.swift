@@ -47,6 +47,7 @@ package final class Connection {
     }
     self.handle = handle
     sqlite3_busy_timeout(handle, busyTimeoutMilliseconds)
+    ThreadStop.watch(handle, busyTimeoutMilliseconds: busyTimeoutMilliseconds)
     // A file may be untrusted or damaged: https://sqlite.org/security.html
     // Not trusted_schema = OFF: SQLite 3.40 then refuses its own JSON functions in our views.
     try execute("PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0")

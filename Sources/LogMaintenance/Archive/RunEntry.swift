@@ -118,7 +118,7 @@ extension LogReader {
   /// Number of tasks of a run that ever became erred.
   fileprivate func failedTasks(of run: RunInfo) throws -> Int64 {
     try translating {
-      try connection.integer("SELECT failed FROM runs WHERE run = \(run.number)") ?? 0
+      try integer("SELECT failed FROM runs WHERE run = ?", of: run) ?? 0
     }
   }
 
@@ -126,16 +126,16 @@ extension LogReader {
   fileprivate func prefixes(of run: RunInfo) throws -> [String] {
     try translating {
       let isAlone = try connection.integer("SELECT count(*) FROM (SELECT 1 FROM run LIMIT 2)") == 1
-      let keys = "SELECT key FROM event WHERE source IN (SELECT id FROM source WHERE run = ?)"
-      let select = try connection.prepare(
-        """
+      let keys = "SELECT key FROM event WHERE source IN (SELECT id FROM source WHERE run = ?1)"
+      let select = """
         SELECT text FROM text WHERE id IN (
-          SELECT prefix FROM key \(isAlone ? "" : "WHERE id IN (\(keys))"))
-        """)
-      if !isAlone { try select.bind(1, run.number) }
-      var prefixes: [String] = []
-      while try select.step() { prefixes.append(select.text(0)) }
-      return prefixes
+          SELECT prefix FROM key WHERE \(isAlone ? "?1 IS NOT NULL" : "id IN (\(keys))"))
+        """
+      return try withStatement(select, of: run) { select throws(SQLiteError) in
+        var prefixes: [String] = []
+        while try select.step() { prefixes.append(select.text(0)) }
+        return prefixes
+      }
     }
   }
 }

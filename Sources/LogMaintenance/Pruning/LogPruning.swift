@@ -17,8 +17,11 @@ package final class LogPruning {
   private static let eventsPerBatch = 4096
   private static let pagesPerBatch = 256
   private static let pauseMicroseconds: UInt32 = 2_000
+  /// How long it writes without a pause: a log may have 100,000 runs of an event each.
+  private static let busyNanoseconds: Int64 = 10_000_000
 
   package let path: String
+  private var lastPause: Int64 = 0
   private let writer: LogWriter
   private var connection: Connection { writer.connection }
 
@@ -85,11 +88,18 @@ package final class LogPruning {
           seen += Int64(count)
         }
         show(seen)
-        usleep(Self.pauseMicroseconds)
+        pauseIfDue()
       }
       try writer.transaction { try fitExtent(of: run, sources) }
       return removed
     }
+  }
+
+  /// Lets others write.
+  private func pauseIfDue() {
+    guard LockPatience.now() - lastPause >= Self.busyNanoseconds else { return }
+    usleep(Self.pauseMicroseconds)
+    lastPause = LockPatience.now()
   }
 
   /// Whether a spool next to the log contains events of a run that must be recovered first.

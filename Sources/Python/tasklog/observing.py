@@ -27,6 +27,8 @@ _WAIT_SECONDS = 0.05
 submitting_task: contextvars.ContextVar[Any] = contextvars.ContextVar(
     "tasklog_submitting_task", default=None
 )
+#: The size of a graph is recorded from this number of bytes on.
+_LARGE_GRAPH = 1_000_000
 #: The most workers or keys of an answer that are recorded.
 _MOST = 1000
 
@@ -321,7 +323,14 @@ def _submissions(recorder: Any, scheduler: Any) -> None:
     update = scheduler.stream_handlers["update-graph"]
     _needs(update, "submitting_task")
 
+    def record_size(kwargs: dict[str, Any]) -> None:
+        size = _graph_bytes(kwargs)
+        if size >= _LARGE_GRAPH:
+            args = {"op": "update-graph", "client": kwargs.get("client"), "nbytes": size}
+            recorder._emit("request", args)
+
     async def update_graph(*args: Any, **kwargs: Any) -> Any:
+        _guard(recorder, "submissions", record_size, kwargs)
         before = submitting_task.set(kwargs.get("submitting_task"))
         try:
             return await update(*args, **kwargs)
@@ -329,6 +338,13 @@ def _submissions(recorder: Any, scheduler: Any) -> None:
             submitting_task.reset(before)
 
     _handle(recorder, scheduler.stream_handlers, "update-graph", update_graph)
+
+
+def _graph_bytes(message: dict[str, Any]) -> int:
+    """The size of a graph as a client sent it; 0 if this version of Dask sends it otherwise."""
+    graph = message.get("expr_ser") or message.get("graph")
+    frames = getattr(graph, "frames", None) or message.get("graph_frames") or ()
+    return sum(memoryview(frame).nbytes for frame in frames)
 
 
 PARTS: dict[str, Callable[[Any, Any], None]] = {

@@ -37,7 +37,7 @@ package struct TextBlock {
   }
 
   /// Text of several lines as it is, but for an indent: lines of code are not broken.
-  mutating func verbatim(_ lines: String, indent: Int) {
+  package mutating func verbatim(_ lines: String, indent: Int) {
     let space = String(repeating: " ", count: indent)
     for line in lines.split(separator: "\n", omittingEmptySubsequences: false) {
       let line = Printable.text(String(line))

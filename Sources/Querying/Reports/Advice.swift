@@ -36,16 +36,8 @@ extension Reports {
       .integer(run), .text(advice.severity.rawValue), .text(advice.kind.rawValue),
       text(advice.subject), advice.cost.map(seconds) ?? .null,
       advice.bytes.map(SQLiteValue.integer) ?? .null, .text(advice.certainty.rawValue),
-      .text(advice.finding), .text(advice.action), .text(command(advice.evidence)),
+      .text(advice.finding), .text(advice.action), .text(advice.evidence.commandLine),
     ]
-  }
-
-  /// A command that shows it, after `tasklog`.
-  private static func command(_ evidence: Advice.Evidence) -> String {
-    switch evidence {
-    case .sql(let sql): "query \(ShellWord.quoted(sql))"
-    case .command(let command): command
-    }
   }
 
   private static func add(_ advice: Advice, _ run: Int64, to block: inout TextBlock) {
@@ -61,6 +53,16 @@ extension Reports {
       isBad: advice.severity == .warning)
     block.prose(advice.finding, indent: 2)
     block.prose(advice.action, indent: 2)
-    block.commands([(command(advice.evidence), "shows it")], indent: 2)
+    block.commands([(advice.evidence.commandLine, "shows it")], indent: 2)
+  }
+}
+
+extension Advice.Evidence {
+  /// The command that shows it, as it is typed after `tasklog`.
+  package var commandLine: String {
+    switch self {
+    case .sql(let sql): "query \(ShellWord.quoted(sql))"
+    case .command(let command): command
+    }
   }
 }

@@ -72,6 +72,7 @@ extension PageData {
         }),
       "failures": failures(scan.failures),
       "threadTime": scan.threadTime.document, "profile": scan.profile.document,
+      "advice": scan.advice.document, "explanations": scan.explanations.document(scan),
       "resourceGrid": .object([
         "start": .int(resources.start), "width": .int(resources.width),
         "count": .int(Int64(resources.count)), "hasGIL": .bool(resources.has(.gil)),

@@ -29,6 +29,8 @@ struct PageScan {
   var resources = ResourceTable()
   var threadTime = ThreadTimeTable()
   var profile = ProfileTable()
+  var advice = AdviceTable()
+  var explanations = ExplanationTable()
   var prefixes = NameTable()
   var typenames = NameTable()
   var kinds: [Kind] = []
@@ -193,6 +195,7 @@ struct PageScan {
     try addResources(of: run)
     try threadTime.add(run, self)
     try profile.add(run, self)
+    try advice.add(run, self)
     try addEnds(of: run)
   }
 

@@ -9,6 +9,22 @@ package enum ReportPage {
   /// details, and reports that.
   package static let sizeLimit = 60_000_000
 
+  /// What happened to a task and why.
+  package struct Sentence: Sendable {
+    /// Counted from 1 for each time that the task was sent to a worker; 0 before the first one.
+    package var attempt: Int64
+    /// In nanoseconds since 1970 UTC.
+    package var time: Int64
+    package var text: String
+
+    package init(attempt: Int64, time: Int64, text: String) {
+      (self.attempt, self.time, self.text) = (attempt, time, text)
+    }
+  }
+
+  /// The sentences about a task, by the row ID of its key.
+  package typealias Explain = (_ key: Int64, _ run: RunInfo) throws -> [Sentence]
+
   /// Runs that are shown together as one.
   package struct Side {
     package var reader: LogReader
@@ -19,11 +35,14 @@ package enum ReportPage {
     package var scopes: RunScopes
     /// How much of the runs is shown, in one line each.
     package var shares: [String]
+    /// What the stories of failed and slow tasks begin with.
+    package var explain: Explain
 
     package init(
       reader: LogReader, runs: [RunInfo], name: String, scopes: RunScopes = RunScopes(),
-      shares: [String] = []
+      shares: [String] = [], explain: @escaping Explain = { _, _ in [] }
     ) {
+      self.explain = explain
       self.scopes = scopes
       self.shares = shares
       self.reader = reader
@@ -62,6 +81,7 @@ package enum ReportPage {
         try scan.scan(run) { show(read + $0) }
         show(before + scan.readCount)
       }
+      try scan.addExplanations(side.explain)
       before += scan.readCount
       data.append(try PageData(scan))
     }

@@ -42,7 +42,7 @@ struct TaskTable {
   private(set) var slots: ContiguousArray<Slot> = []
   private(set) var edges: (tasks: [Int32], needs: [Int32]) = ([], [])
   private var pages: [Int64: ContiguousArray<Int32>] = [:]
-  private var lastPage: Int64 = -1
+  private var lastPage: Int64?
   private var current: ContiguousArray<Int32> = []
   private var byIdentity: [UInt64: Int32] = [:]
   private var run: Int32 = -1
@@ -56,7 +56,7 @@ struct TaskTable {
   mutating func beginRun() {
     run += 1
     pages = [:]
-    lastPage = -1
+    lastPage = nil
     current = []
     byIdentity = [:]
   }
@@ -68,7 +68,7 @@ struct TaskTable {
     let page = key >> Self.pageBits
     let offset = Int(key & (1 << Self.pageBits - 1))
     if page != lastPage {
-      if lastPage >= 0 { pages[lastPage] = current }
+      if let lastPage { pages[lastPage] = current }
       // The page is moved out of the table, so that changing it makes no copy.
       current =
         pages.removeValue(forKey: page)
@@ -106,7 +106,7 @@ struct TaskTable {
       addEdge(Int(indexes[Int(task)]), needs: Int(indexes[Int(need)]))
     }
     // No more tasks are looked up.
-    (pages, current, byIdentity, lastPage) = ([:], [], [:], -1)
+    (pages, current, byIdentity, lastPage) = ([:], [], [:], nil)
   }
 
   mutating func addEdge(_ task: Int, needs other: Int) {

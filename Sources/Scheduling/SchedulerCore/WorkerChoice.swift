@@ -14,49 +14,36 @@ extension SchedulerCore {
   /// dependencies it is one of the workers that hold some of them, by its load and the data that it
   /// would have to fetch.
   func decideWorker(_ task: TaskState) -> WorkerInfo? {
-    var workers = validWorkers(task)
+    let (workers, isByInputs) = pool(for: task)
+    guard isByInputs else { return workers.isEmpty ? nil : leastOccupied(workers) }
+    return workers.min { objective(of: $0, for: task) < objective(of: $1, for: task) }
+  }
+
+  /// The workers among which one is chosen, and whether that is by the task's inputs.
+  func pool(for task: TaskState) -> (workers: [WorkerInfo], isByInputs: Bool) {
+    var workers = state.validWorkers(task)
     if workers.isEmpty, task.looseRestrictions {
       workers = state.running.filter { $0.supplies(task.resourceRestrictions) }
     }
-    guard !workers.isEmpty else { return nil }
-    if task.dependencies.isEmpty { return leastOccupied(workers) }
-    let holders = workers.filter { worker in
-      task.dependencies.contains { $0.whoHas.contains(worker) }
-    }
-    guard !holders.isEmpty else { return leastOccupied(workers) }
+    if task.dependencies.isEmpty { return (workers, false) }
+    let holders = state.holders(of: task, among: workers)
+    return holders.isEmpty ? (workers, false) : (holders, true)
+  }
+
+  /// How soon a worker can start a task: its tasks are taken to be as long as this one.
+  func objective(of worker: WorkerInfo, for task: TaskState) -> WorkerObjective {
     let duration = task.prefix.durationAverage ?? Self.unknownDuration
-    func seconds(_ worker: WorkerInfo) -> Double {
-      load(worker) * duration + communication(task, worker)
-    }
-    return holders.min { a, b in
-      let (first, second) = (seconds(a), seconds(b))
-      return first == second ? a.nbytes < b.nbytes : first < second
-    }
+    return WorkerObjective(
+      start: load(worker) * duration + communication(task, worker), nbytes: worker.nbytes)
   }
 
   /// The seconds that a worker would need to fetch the task's missing inputs: Dask's
   /// `get_comm_cost`.
   func communication(_ task: TaskState, _ worker: WorkerInfo) -> Double {
-    let missing = task.dependencies.reduce(0.0) { sum, dependency in
-      dependency.whoHas.contains(worker) ? sum : sum + Double(dependency.nbytes ?? 0)
-    }
-    return missing / Self.bandwidth
+    state.missingBytes(of: task, on: worker) / Self.bandwidth
   }
 
-  /// The running workers that may run a task: Dask's `valid_workers`.
-  func validWorkers(_ task: TaskState) -> [WorkerInfo] {
-    var workers = state.running
-    if !task.workerRestrictions.isEmpty {
-      workers = task.workerRestrictions.compactMap { state.workers[$0] }
-        .filter { $0.status == .running }
-    }
-    if !task.resourceRestrictions.isEmpty {
-      workers = workers.filter { $0.supplies(task.resourceRestrictions) }
-    }
-    return workers
-  }
-
-  /// Whether a worker is among `validWorkers(task)`.
+  /// Whether a worker is among `state.validWorkers(task)`.
   func isValid(_ worker: WorkerInfo, for task: TaskState) -> Bool {
     isRunning(worker, with: task.resourceRestrictions)
       && (task.workerRestrictions.isEmpty || task.workerRestrictions.contains(worker.address))
@@ -68,7 +55,7 @@ extension SchedulerCore {
     worker.status == .running && worker.supplies(resources)
   }
 
-  private func load(_ worker: WorkerInfo) -> Double {
+  func load(_ worker: WorkerInfo) -> Double {
     Double(worker.processing.count) / Double(max(worker.nthreads, 1))
   }
 

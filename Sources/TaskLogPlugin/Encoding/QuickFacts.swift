@@ -138,6 +138,15 @@ struct StoredResult {
   }
 }
 
+extension Event {
+  /// The spans of work that a scheduler's event of a result reports.
+  package var reportedSpans: [StartStop] {
+    if case .run(let report) = args.storage { return report.startStops }
+    let fast = args.encoded.flatMap { StoredResult(fast: $0, worker: worker, typeName: nil) }
+    return (fast ?? StoredResult(args.content)).startStops
+  }
+}
+
 /// The request to a worker to run a task, with what that needs.
 struct ComputeStimulus {
   var facts: ComputeRequest

@@ -41,6 +41,7 @@ extension SchedulerState {
     }
     let task = task(graphTask.key)
     take(graphTask, task)
+    task.hints = PlacementHints(value)
     fill(task, value)
   }
 

@@ -105,6 +105,10 @@ extension SchedulerState {
     }
     task.workerRestrictions = (args["workerRestrictions"]?.elements ?? []).compactMap(\.string)
     task.looseRestrictions = args["looseRestrictions"]?.bool ?? false
+    // It has the restrictions only; the others stay.
+    if args["hostRestrictions"]?.elements?.isEmpty == false || task.hints?.hosts.isEmpty == false {
+      task.hints = PlacementHints(args, replacing: task.hints)
+    }
     if case .dict(let entries)? = args["annotations"] { task.annotations = entries }
   }
 

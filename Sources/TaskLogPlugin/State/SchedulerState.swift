@@ -176,6 +176,7 @@ public final class SchedulerState {
       let task = task(graphTask.key)
       take(graphTask, task)
       task.isPureData = entry.value?["hasRunSpec"]?.bool == false
+      task.hints = entry.value.flatMap(PlacementHints.init)
       for key in graphTask.dependencies {
         let dependency = self.task(key)
         task.dependencies.insert(dependency)

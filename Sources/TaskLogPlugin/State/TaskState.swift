@@ -22,6 +22,7 @@ public final class TaskState {
   @exclusivity(unchecked) public internal(set) var looseRestrictions = false
   /// The resources that a worker must have to run it.
   @exclusivity(unchecked) public internal(set) var resourceRestrictions: [Resource] = []
+  @exclusivity(unchecked) package internal(set) var hints: PlacementHints?
   /// Whether it was scattered and cannot be recomputed if lost: Dask's task without a `run_spec`.
   @exclusivity(unchecked) public internal(set) var isPureData = false
 

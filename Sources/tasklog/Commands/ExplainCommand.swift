@@ -10,31 +10,43 @@ struct ExplainCommand: ParsableCommand {
     abstract:
       "Explain what happened to a task and why, what a run waits for, or why a worker was idle.",
     usage: """
-      tasklog explain <key> [--log <path> ...] [--run <run>] [--format <format>]
+      tasklog explain <key> [--full] [--log <path> ...] [--run <run>] [--format <format>]
       tasklog explain --stuck [--at <seq|time>] [--log <path> ...] [--run <run>]
       tasklog explain --worker <worker> [--at <seq|time>] [--log <path> ...] [--run <run>]
+      tasklog explain --placements [--log <path> ...] [--run <run>]
       """,
     discussion: """
       With a key it tells each attempt of the task in sentences: when it could run and what it \
       waited for last, how long it waited on its worker, how it ended and why. "evidence" are the \
-      events that show it, by their column seq. Why a worker was chosen it does not say.
+      events that show it, by their column seq. Why it was put on its worker is found by the scheduler's \
+      own rules at its rebuilt state: the table "candidates" has every worker that was considered, with \
+      its threads, the seconds of work that it had, the tasks that it had been sent and those of them \
+      that waited for a thread, the bytes that it would have had to fetch, and when the task was expected \
+      to start. If the rules lead to another worker than the recorded one, that is said. \
+      Beyond a million events the state is rebuilt with --full only.
 
       --stuck rebuilds the state of the scheduler, compares it with what its workers recorded, and \
       follows each unfinished task to what it waits for in the end: a worker, a resource, a lock and the \
       tasks that can hold it, a paused worker, a worker that recorded nothing of a task, a task that \
       runs. "tasks" is the number of tasks with the same cause, "waiting" the number of those that \
       wait for them, "wanted" the number of these that a client waits for; "chain" is one way from \
-      there to the cause. What the log does not say is unknown.
+      there to the cause, "disagreed" the first event since when the scheduler and a worker have seen \
+      a task differently. What the log does not say is unknown.
 
       --worker says what the threads of a worker did at that moment, and why one had nothing to do: \
       tasks waited for data, were queued, restricted to other workers or late, the worker was paused, \
       starting or gone, or there was nothing ready.
+
+      --placements compares the worker of every task with these rules: how many were put on one that \
+      they lead to ("expected"), on one of several that are equally good ("ties"), on the only one that was \
+      considered ("single"), and on one that they do not lead to ("different").
 
       Examples:
         tasklog explain top-20
         tasklog explain --stuck --at 30
         tasklog explain --stuck --format json
         tasklog explain --worker 'tcp://*:35103' --at 2026-01-31T12:00:07
+        tasklog explain --placements
       """)
 
   @Argument(help: "The key of a task.")
@@ -42,6 +54,14 @@ struct ExplainCommand: ParsableCommand {
 
   @Flag(help: "Show what the unfinished tasks wait for.")
   var stuck = false
+
+  @Flag(
+    help: ArgumentHelp(
+      "With a key, rebuild the scheduler's state even if that takes more than a million events."))
+  var full = false
+
+  @Flag(help: "Compare the workers that tasks were put on with the scheduler's rules.")
+  var placements = false
 
   @Option(
     help: ArgumentHelp(
@@ -59,14 +79,18 @@ struct ExplainCommand: ParsableCommand {
   @OptionGroup var options: VerbOptions
 
   func validate() throws {
-    guard [stuck, key != nil, worker != nil].count(where: \.self) == 1 else {
-      throw ValidationError("name the key of a task, --stuck, or --worker")
+    guard [stuck, placements, key != nil, worker != nil].count(where: \.self) == 1 else {
+      throw ValidationError("name the key of a task, --stuck, --worker, or --placements")
     }
-    if at != nil, key != nil { throw ValidationError("--at requires --stuck or --worker") }
+    if full, key == nil { throw ValidationError("--full requires a key") }
+    if at != nil, key != nil || placements {
+      throw ValidationError("--at requires --stuck or --worker")
+    }
   }
 
   func run() throws {
     if let key { return try explain(key) }
+    if placements { return try options.write { try Reports.placements($0, $1) } }
     let point = try at.map(StateCommand.point) ?? .end
     if let worker { return try explain(worker: worker, at: point) }
     try options.write { try Reports.stuck($0, $1, at: point) }
@@ -81,7 +105,7 @@ struct ExplainCommand: ParsableCommand {
 
   private func explain(_ key: String) throws {
     try options.write { reader, runs in
-      if let report = try Reports.explanation(reader, runs, of: key) { return report }
+      if let report = try Reports.explanation(reader, runs, of: key, isFull: full) { return report }
       throw Failure.run(
         "\(reader.name): no transition of a task '\(key)'; "
           + "search for a part of a key with 'tasklog query --key \"*\(key)*\"'")

@@ -43,7 +43,7 @@ struct MergeCommand: ParsableCommand {
     let merge = try LogMerge(into: into)
     defer { merge.close() }
     for reader in readers {
-      let events = try reader.runs().reduce(Int64(0)) { try $0 + reader.totals(of: $1).events }
+      let events = try reader.runs().reduce(Int64(0)) { try $0 + reader.eventCount(of: $1) }
       var bar = ProgressBar(total: events, noun: "events")
       let result = try merge.add(reader) { bar.show($0) }
       bar.finish()

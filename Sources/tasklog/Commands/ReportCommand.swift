@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import Explaining
 import LogAnalysis
 import LogFormat
 import LogMaintenance
@@ -137,7 +138,12 @@ struct ReportCommand: ParsableCommand {
     let reader = try logSet.reader()
     return ReportPage.Side(
       reader: reader, runs: try logSet.parts[0].runs(reader),
-      name: logSet.named.map(\.name).map(Self.name).joined(separator: " + "))
+      name: logSet.named.map(\.name).map(Self.name).joined(separator: " + "),
+      explain: { key, run in
+        try reader.explanation(ofKey: key, in: run, choices: .none).sentences.map {
+          ReportPage.Sentence(attempt: Int64($0.attempt), time: $0.time, text: $0.text)
+        }
+      })
   }
 
   /// The name of a log in the title of the page.

@@ -93,8 +93,7 @@ import Testing
     func told(_ count: Int64, _ seconds: Double, wait: Int64 = 30) -> [String] {
       Self.told {
         $0.summary.prefixes = [Self.prefix("inc", count, seconds: seconds)]
-        $0.time.split[.schedulerLag] = wait * Self.second / 2
-        $0.time.split[.ready] = wait * Self.second / 2
+        $0.time.split[.schedulerLag] = wait * Self.second
       }
     }
     #expect(told(100, 0.019) == ["warning small-tasks inc"])
@@ -108,7 +107,7 @@ import Testing
       $0.summary.prefixes = [
         Self.prefix("inc", 300, seconds: 0.001), Self.prefix("sum", 100, seconds: 2),
       ]
-      $0.time.split[.ready] = 40 * Self.second
+      $0.time.split[.schedulerLag] = 40 * Self.second
     }
     #expect(advice.map(\.cost) == [30 * Self.second])
   }
@@ -237,6 +236,47 @@ import Testing
     #expect(told == [expected].compactMap { $0 })
   }
 
+  @Test(
+    arguments: [(100, true, "warning"), (100, false, "note"), (99, true, nil)]
+      as [(Int64, Bool, String?)])
+  func `results that nothing needs are a warning if memory was short`(
+    mean: Int64, isShort: Bool, expected: String?
+  ) {
+    let told = Self.told {
+      $0.resources = Self.measured(.memory, isShort ? 800 : 700)
+      ($0.held.count, $0.held.mean, $0.held.most, $0.held.prefix) = (3, mean, 400, "read")
+    }
+    #expect(
+      told.filter { !$0.contains("memory-near") }
+        == [expected.map { "\($0) held-results read" }].compactMap { $0 })
+  }
+
+  @Test func `what is held is counted from the last use, while tasks are unfinished`() {
+    func result(_ start: Int64, _ stop: Int64, _ bytes: Int64, _ prefix: String) -> HeldResult {
+      HeldResult(key: 1, start: start, stop: stop, bytes: bytes, prefix: prefix)
+    }
+    let held = HeldResults(
+      [result(2, 6, 10, "a"), result(5, .max, 30, "b"), result(40, 50, 99, "c")],
+      while: [.init(0, 8), .init(10, 20)])
+    #expect(held.count == 2)
+    #expect(held.most == 40)
+    // 10 × 4 + 30 × 13 in 18.
+    #expect(held.mean == 24)
+    #expect(held.longest == 13)
+    #expect(held.prefix == "b")
+  }
+
+  @Test func `transfers name the prefixes between which most bytes moved`() {
+    let advice = Self.advice {
+      $0.time.split[.transfer] = 30 * Self.second
+      $0.edge = TransferEdge(from: "read", to: "join", bytes: 3 << 20, all: 4 << 20)
+    }
+    #expect(
+      advice.first?.finding.hasSuffix(
+        ", most of 4.0 MiB from tasks of prefix 'read' to those of 'join' (75 %).") == true,
+      "\(advice)")
+  }
+
   @Test func `spilled bytes are the size of the advice about disk`() {
     let advice = Self.advice {
       $0.resources = Self.measured(.spilled, 700)
@@ -260,12 +300,134 @@ import Testing
     #expect(told(late: 0.1, wait: 4) == [])
   }
 
+  @Test(arguments: [(0.1, "scheduler-busy"), (0.09, "worker-busy")])
+  func `tasks that are on their way wait for the scheduler if its loop is late`(
+    late: Double, expected: String
+  ) {
+    let told = Self.told {
+      $0.load = [SchedulerLoad(time: 0, late: late)]
+      $0.time.split[.ready] = 30 * Self.second
+      $0.sent = 30 * Self.second
+    }
+    #expect(told == ["warning \(expected) -"])
+  }
+
+  @Test func `what only unknown clocks say of a worker is not said`() {
+    let told = Self.told {
+      $0.clocks = [("w", 0, Self.second)]
+      $0.time.split[.ready] = 30 * Self.second
+      $0.sent = 30 * Self.second
+    }
+    #expect(told == ["note clock-offsets w"])
+    // Nor is a task that waits for a resource its worker's fault.
+    #expect(
+      Self.told {
+        $0.time.split[.ready] = 30 * Self.second
+        $0.constrained = 30 * Self.second
+      } == [])
+  }
+
+  @Test func `tasks that lie ready with a free thread blame the worker, unless they are small`() {
+    func told(_ count: Int64) -> [String] {
+      Self.told {
+        $0.summary.prefixes = [Self.prefix("inc", count, seconds: 0.001)]
+        $0.time.split[.ready] = 30 * Self.second
+      }
+    }
+    #expect(told(99) == ["warning worker-busy -"])
+    #expect(told(100) == ["warning small-tasks inc"])
+  }
+
+  @Test func `what stolen tasks fetched is not blamed twice`() {
+    let told = Self.told {
+      $0.scan.stolen = (9, 30 * Self.second, 10 * Self.second)
+      $0.scan.fetched = (40 * Self.second, 30 * Self.second)
+      $0.time.split[.transfer] = 60 * Self.second
+    }
+    #expect(told == ["warning stealing -", "note transfers -"])
+  }
+
   @Test func `a large graph costs all threads the time of the scheduler`() {
     func told(_ seconds: Int64) -> [String] {
       Self.told { $0.scan.graphs = (1, 1000, seconds * Self.second, seconds * Self.second) }
     }
     #expect(told(5) == ["warning large-graph -"])
     #expect(told(1) == [])
+  }
+
+  @Test(
+    arguments: [
+      (100_000_000, 10_000_000, "warning large-arguments -"),
+      (99_999_999, 10_000_000, "note large-arguments -"), (900_000_000, 9_999_999, nil),
+    ] as [(Int64, Int64, String?)])
+  func `graphs with data in them are worth advice by their bytes`(
+    bytes: Int64, largest: Int64, expected: String?
+  ) {
+    let told = Self.told { $0.scan.arguments = (90, bytes, largest) }
+    #expect(told == [expected].compactMap { $0 })
+  }
+
+  @Test(
+    arguments: [
+      (5.0, 10, "warning"), (4.9, 9.8, "note"), (5, 10.1, "note"), (5, 25.1, nil), (0.9, 1, nil),
+    ] as [(Double, Double, String?)])
+  func `a client waits by its seconds and by their share`(
+    waited: Double, unfinished: Double, expected: String?
+  ) {
+    let told = Self.told {
+      $0.waitingClients = [
+        WaitingClient(
+          client: "c", waited: Int64(waited * 1e9), unfinished: Int64(unfinished * 1e9))
+      ]
+    }
+    #expect(told == [expected.map { "\($0) waiting-clients c" }].compactMap { $0 })
+  }
+
+  /// Two workers with a thread each; one client has both from 0 to 10, the other waits from 2 on.
+  private static func clients(busyUntil end: Int64 = 10) -> ThreadTimeInput {
+    var input = ThreadTimeInput()
+    input.tasks = [.init(prefix: "x", client: "a"), .init(prefix: "x", client: "b")]
+    input.workers = [
+      .init("1", threads: 1, present: [.init(0, 20)]),
+      .init("2", threads: 1, present: [.init(0, 20)]),
+    ]
+    input.workers[0].work = [.init(0, 10, task: 0), .init(12, 14, task: 1)]
+    input.workers[1].work = [.init(0, end, task: 0)]
+    input.unfinishedOfClients = ["a": [.init(0, 10)], "b": [.init(2, 14)]]
+    return input
+  }
+
+  @Test func `a client waits while the tasks of others have all threads`() {
+    #expect(
+      WaitingClient.all(Self.clients()) == [WaitingClient(client: "b", waited: 8, unfinished: 12)])
+    #expect(
+      WaitingClient.all(Self.clients(busyUntil: 6)) == [
+        WaitingClient(client: "b", waited: 4, unfinished: 12)
+      ])
+  }
+
+  @Test func `a client alone waits for no other one`() {
+    var input = Self.clients()
+    input.unfinishedOfClients["a"] = nil
+    #expect(WaitingClient.all(input) == [])
+  }
+
+  @Test func `workers that leave are missed while tasks wait for a thread`() {
+    var thresholds = AdviceThresholds()
+    thresholds.imbalanceSeconds = 0
+    var input = ThreadTimeInput()
+    input.unfinished = [.init(0, 100)]
+    input.known = input.unfinished
+    input.workers = [
+      .init("1", threads: 1, present: [.init(0, 100)]),
+      .init("2", threads: 4, present: [.init(0, 10)]),
+      .init("3", threads: 3, present: [.init(50, 100)]),
+    ]
+    #expect(IdleThreads(input, thresholds).left == (0, 0))
+    input.workers[0].ready = [.init(20, 60)]
+    #expect(IdleThreads(input, thresholds).left == (30 * 4 + 10 * 1, 4))
+    #expect(
+      Self.told { $0.idle.left = (90 * Self.second, 4) } == ["note leaving-workers -"])
   }
 
   @Test func `the prefix that held threads without computing is blamed for a held GIL`() {

@@ -172,6 +172,79 @@ import Testing
     #expect(graphs.longest == 4_500_000_000)
   }
 
+  /// A graph in which both users depend on the result of x-1.
+  private static let graph = Event(
+    .updateGraph, time: 0, args: Args(named: [.init("client", "Client-1")]),
+    snapshot: .other(
+      .object([
+        "graph": .list([
+          .object(["key": "x-1"]), .object(["key": "y-1", "dependencies": .list(["x-1"])]),
+          .object(["key": "z-1", "dependencies": .list(["x-1"])]),
+        ])
+      ])))
+
+  private func held(_ events: [Event]) throws -> [HeldResult] {
+    try log.append([Self.graph] + events)
+    try log.close(at: 100_000_000_000)
+    let reader = try LogReader(path: log.path)
+    let run = try reader.latest()
+    var scan = try AdviceScan(reader, run, nil, [])
+    _ = try scan.figures()
+    return try scan.heldResults(atLeast: 1)
+  }
+
+  @Test func `a result is held from the end of its last use until it is released`() throws {
+    let large: Int64 = 200_000
+    let held = try held([
+      Self.sent("x-1", 1), Self.ended("x-1", .memory, 2, nbytes: large), Self.sent("y-1", 2),
+      Self.ended("y-1", .memory, 3, nbytes: large), Self.sent("z-1", 3),
+      Self.ended("z-1", .memory, 5),
+      Self.withdrawn("x-1", 9, "client-releases-keys-1", from: .memory),
+    ])
+    #expect(held.map(\.prefix) == ["x"])
+    #expect(held.first?.start == Self.nanoseconds(5))
+    #expect(held.first?.stop == Self.nanoseconds(9))
+    #expect(held.first?.bytes == large)
+  }
+
+  @Test func `a small result and one without a use are not held`() throws {
+    #expect(
+      try held([
+        Self.sent("x-1", 1), Self.ended("x-1", .memory, 2, nbytes: 99_999), Self.sent("y-1", 2),
+        Self.ended("y-1", .memory, 3, nbytes: 200_000),
+      ]) == [])
+  }
+
+  @Test func `the prefixes between which bytes moved are known`() throws {
+    func ended(_ key: Key, _ time: Double, on worker: Int) -> Event {
+      .transition(
+        key, .processing, .memory, stimulus: "task-finished-\(time)", time: Self.nanoseconds(time),
+        worker: Self.address(worker), args: [.init("nbytes", 200_000)])
+    }
+    try log.append([
+      Self.graph, ended("x-1", 1, on: 1), ended("y-1", 2, on: 1), ended("z-1", 3, on: 2),
+    ])
+    try log.close(at: 100_000_000_000)
+    let reader = try LogReader(path: log.path)
+    let run = try reader.latest()
+    var scan = try AdviceScan(reader, run, nil, [])
+    _ = try scan.figures()
+    #expect(
+      try scan.largestEdge() == TransferEdge(from: "x", to: "z", bytes: 200_000, all: 200_000))
+  }
+
+  @Test func `the bytes of graphs are summed up`() throws {
+    func sent(_ op: String, _ bytes: Int64) -> Event {
+      Event(
+        .request, time: 5,
+        args: Args(named: [.init("op", .string(op)), .init("nbytes", .int(bytes))]))
+    }
+    let arguments = try figures([
+      sent("update-graph", 5), sent("update-graph", 7), sent("restart", 9),
+    ]).arguments
+    #expect(arguments == (2, 12, 7))
+  }
+
   @Test func `advice of a whole log has evidence that runs`() throws {
     try log.append(
       [Self.sent("x-1", 1), Self.withdrawn("x-1", 3, "task-erred-1"), Self.sent("x-1", 4)]

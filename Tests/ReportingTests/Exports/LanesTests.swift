@@ -28,6 +28,17 @@ import Testing
     #expect(place([(0, 10), (30, 40), (20, 30)]) == [0, 0, 1])
   }
 
+  @Test func `of 100,000 slices at once each has a lane, which is reused`() {
+    let count = 100_000
+    let slices = (0..<2 * count).map { index -> (Int64, Int64?) in
+      let start = Int64(index / count * 2 * count)
+      return (start, start + Int64(1 + index % count))
+    }
+    let lanes = place(slices)
+    #expect(lanes.prefix(count).elementsEqual(0..<count))
+    #expect(lanes.suffix(count).elementsEqual(0..<count))
+  }
+
   @Test func `slices of a lane never overlap, in whatever order they arrive`() {
     var random = Randomness.generator()
     for _ in 0..<20 {

@@ -9,7 +9,12 @@ final class SimulatedScheduler {
     let shadow = SchedulerState()
     let comparison = Comparison()
     var live: SchedulerState!
+    let rules = EngineRules(shadow, options)
     core = SchedulerCore(options) { event in
+      if event.finish == .processing, let task = event.key.flatMap({ shadow.tasks[$0] }) {
+        let isExpected = rules.placement(of: task, at: event).isBest(event.worker)
+        comparison.compare("chosen by the rules", isExpected ? "chosen by the rules" : "", event)
+      }
       shadow.apply(event.fromLog)
       if isSmall { comparison.compare(StateDump.text(live), StateDump.text(shadow), event) }
       if let key = event.key {

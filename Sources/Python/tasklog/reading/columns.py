@@ -14,21 +14,24 @@ _NAMES = {
     INTEGERS: (
         "seq", "life", "count", "source_seq", "transitions", "dispatch_count", "done", "failures",
         "retries", "dependents", "first_seq", "cause_seq", "step", "nthreads", "tasks", "failed",
-        "retried", "nbytes", "workers",
+        "retried", "nbytes", "workers", "attempt", "waiting", "wanted", "bytes", "disagreed",
+        "chosen", "best", "threads", "processing", "fetch_bytes",
     ),
     FLOATS: (
         "duration", "seconds", "share", "elapsed", "busy", "utilization", "occupancy",
-        "clock_offset", "clock_uncertainty", "compute", "p50", "p95", "max",
+        "clock_offset", "clock_uncertainty", "compute", "p50", "p95", "max", "start_in",
     ),
     TEXT: (
         "run", "key", "state", "prefix", "worker", "typename", "exception", "traceback",
         "key_group", "source", "start", "finish", "stimulus", "args", "action", "reason", "hook",
-        "phase", "cause_key", "first_key", "first_traceback",
+        "phase", "cause_key", "first_key", "first_traceback", "sentence", "evidence", "chain",
+        "cause", "severity", "kind", "subject", "certainty", "finding", "rule",
     ),
 }  # fmt: skip
 _TYPES = {name: type for type, names in _NAMES.items() for name in names}
 _TIMES = (
     "time", "raw_time", "first_seen", "last_seen", "joined", "left", "started", "stopped",
+    "since",
 )  # fmt: skip
 
 

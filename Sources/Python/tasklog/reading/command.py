@@ -88,11 +88,32 @@ TABLES: dict[str, dict[str, list[str]]] = {
         ],
         "measures": _MEASURES,
     },
+    "advice": {
+        "advice": [
+            "run", "severity", "kind", "subject", "seconds", "bytes", "certainty", "finding",
+            "action", "evidence",
+        ],
+    },
+    "explain": {
+        "sentences": ["run", "attempt", "time", "sentence", "evidence"],
+        "candidates": [
+            "run", "attempt", "seq", "rule", "worker", "chosen", "best", "threads", "occupancy",
+            "processing", "waiting", "fetch_bytes", "start_in", "nbytes",
+        ],
+    },
+    "stuck": {
+        "causes": [
+            "run", "cause", "key", "tasks", "waiting", "wanted", "worker", "since", "sentence",
+            "chain", "evidence", "disagreed",
+        ],
+    },
     "state": {
         "tasks": ["run", "source", "worker", "key", "state", "since", "seq", "life"],
         "states": ["run", "source", "worker", "state", "tasks", "life"],
     },
 }  # fmt: skip
+#: The commands of analyses that are not named as theirs.
+_COMMANDS = {"stuck": ["explain", "--stuck"]}
 
 
 def program(name: str) -> Path:
@@ -180,9 +201,10 @@ def tables(name: str, path: str, run_id: str, asked: dict[str, Any]) -> dict[str
     Parameters
     ----------
     asked
-        The rest: ``limit`` and ``action``, the ``key`` of a story, ``seq`` or ``time``.
+        The rest: ``limit`` and ``action``, the ``key`` of a task or story, ``seq`` or ``time``.
     """
-    output = run(name, "--log", path, "--run", run_id, "--format", "json", *_options(asked))
+    command = _COMMANDS.get(name, [name])
+    output = run(*command, "--log", path, "--run", run_id, "--format", "json", *_options(asked))
     # Without rows a command may print nothing.
     parsed: Any = json.loads(output or "[]")
     names = list(TABLES[name])

@@ -48,3 +48,29 @@ def interruptible(call: Callable[[], _Result], interrupt: Callable[[], None]) ->
                 if not future.done():
                     interrupt()
                 has_ended.wait()
+
+
+class _Thread(threading.local):
+    stop: threading.Event | None = None
+
+
+_thread = _Thread()
+
+
+def stoppable(call: Callable[[], _Result]) -> _Result:
+    """Calls a function that asks `is_stopped` now and then, until Ctrl-C."""
+    stop = threading.Event()
+
+    def run() -> _Result:
+        before, _thread.stop = _thread.stop, stop
+        try:
+            return call()
+        finally:
+            _thread.stop = before
+
+    return interruptible(run, stop.set)
+
+
+def is_stopped() -> bool:
+    """Whether Ctrl-C was pressed while this thread does something for `stoppable`."""
+    return _thread.stop is not None and _thread.stop.is_set()

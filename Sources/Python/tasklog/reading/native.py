@@ -37,6 +37,7 @@ def _library() -> ctypes.CDLL:
         number, text = ctypes.c_int64, ctypes.c_char_p
         stream = ctypes.POINTER(ArrowStream)
         functions: dict[str, tuple[Any, list[Any]]] = {
+            "tasklog_log_stop_when": (None, [ctypes.POINTER(ctypes.c_int32)]),
             "tasklog_log_open": (number, [ctypes.POINTER(text), ctypes.c_ssize_t]),
             "tasklog_log_close": (ctypes.c_int32, [number]),
             "tasklog_log_describe": (ctypes.c_int32, [number, ctypes.POINTER(ctypes.c_void_p)]),
@@ -62,6 +63,23 @@ def _last_error() -> str:
     buffer = ctypes.create_string_buffer(65536)
     _library().tasklog_last_error(buffer, len(buffer))
     return buffer.value.decode("utf-8", "replace")
+
+
+def _stoppable(call: Callable[[], None]) -> None:
+    """Calls the library for something that Ctrl-C ends."""
+    word = ctypes.c_int32(0)
+
+    def run() -> None:
+        _library().tasklog_log_stop_when(ctypes.byref(word))
+        try:
+            call()
+        finally:
+            _library().tasklog_log_stop_when(None)
+
+    def stop() -> None:
+        word.value = 1
+
+    interruptible(run, stop)
 
 
 # Capsules
@@ -97,12 +115,23 @@ class NativeLog:
         self._open()
 
     def _open(self) -> None:
-        library = _library()
         names = (ctypes.c_char_p * len(self._paths))(*self._paths)
-        handle = library.tasklog_log_open(names, len(self._paths))
-        if handle <= 0:
-            raise LogError(_last_error())
-        self._handle = handle
+        opened: list[int] = []
+
+        def call() -> None:
+            handle = _library().tasklog_log_open(names, len(self._paths))
+            if handle <= 0:
+                raise LogError(_last_error())
+            opened.append(handle)
+
+        try:
+            _stoppable(call)
+        except BaseException:
+            # Ctrl-C came when it was open.
+            for handle in opened:
+                _library().tasklog_log_close(handle)
+            raise
+        handle = self._handle = opened[0]
         self._process = os.getpid()
         self._finalizer = weakref.finalize(self, _close, handle, self._process)
 
@@ -122,9 +151,14 @@ class NativeLog:
     def describe(self) -> dict[str, Any]:
         """The files and their runs."""
         text = ctypes.c_void_p()
-        if _library().tasklog_log_describe(self.handle, ctypes.byref(text)) < 0:
-            raise LogError(_last_error())
+        handle = self.handle
+
+        def call() -> None:
+            if _library().tasklog_log_describe(handle, ctypes.byref(text)) < 0:
+                raise LogError(_last_error())
+
         try:
+            _stoppable(call)
             described: dict[str, Any] = json.loads(ctypes.string_at(text.value or 0))
             return described
         finally:
@@ -155,8 +189,17 @@ class NativeLog:
     def _query(self, request: dict[str, Any]) -> ArrowStream:
         stream = ArrowStream()
         encoded = json.dumps(request).encode()
-        if _library().tasklog_log_query(self.handle, encoded, ctypes.byref(stream)) < 0:
-            raise LogError(_last_error())
+        handle = self.handle
+
+        def call() -> None:
+            if _library().tasklog_log_query(handle, encoded, ctypes.byref(stream)) < 0:
+                raise LogError(_last_error())
+
+        try:
+            _stoppable(call)
+        except BaseException:
+            stream.free()
+            raise
         return stream
 
 

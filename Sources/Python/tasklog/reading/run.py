@@ -369,6 +369,60 @@ class Run:
         """
         return self._analysis("critical-path")["critical_path"]
 
+    def advice(self) -> Table:
+        """What is worth knowing about the run, the most costly first.
+
+        Returns
+        -------
+        Table
+            ``seconds`` and ``bytes`` are what it cost, ``certainty`` says how sure it is, and
+            ``evidence`` is a command that shows it, after ``tasklog``.
+        """
+        return self._analysis("advice")["advice"]
+
+    def explain(self, key: Any) -> Report:
+        """What happened to a task and why, in sentences.
+
+        Parameters
+        ----------
+        key
+            The key of a task, also as a tuple or a future.
+
+        Returns
+        -------
+        Report
+            The tables ``sentences`` and ``candidates``, the workers that were considered.
+            ``attempt`` counts from 1 each time that the task was sent to a worker, and
+            ``evidence`` is a JSON list with the ``seq`` of the events that show it. ``occupancy``
+            and ``start_in`` are seconds, ``fetch_bytes`` what the worker would have to fetch.
+
+        Raises
+        ------
+        LogError
+            If there is no such task.
+        """
+        from tasklog.reading.log import text_of
+
+        return self._analysis("explain", key=text_of(key))
+
+    def stuck(self, at: int | datetime.datetime | None = None) -> Table:
+        """What the unfinished tasks wait for in the end.
+
+        Parameters
+        ----------
+        at
+            A time, or the ``seq`` of an event, after which it is; by default the end of the log.
+
+        Returns
+        -------
+        Table
+            One row for each cause. ``tasks`` is the number of tasks with this cause, ``waiting``
+            the number of tasks that wait for them, ``wanted`` the number of those that a client
+            waits for, ``chain`` a JSON list with the keys from there to the cause, and
+            ``evidence`` one with the ``seq`` of events.
+        """
+        return self._analysis("stuck", **({} if at is None else self._moment(at)))["causes"]
+
     def summary(self) -> Report:
         """How much the run did.
 
@@ -392,9 +446,7 @@ class Run:
         Report
             The tables ``tasks``, and ``states`` with the number of tasks in each.
         """
-        if isinstance(at, datetime.datetime):
-            return self._analysis("state", time=at)
-        return self._analysis("state", seq=_seq(at, "at", "or a datetime.datetime"))
+        return self._analysis("state", **self._moment(at))
 
     def compare(self, other: str | int | Run) -> Report:
         """This run next to another one.
@@ -562,6 +614,12 @@ class Run:
     def _command(self, name: str, *arguments: str) -> str:
         return command.run(name, *arguments, "--log", self.info.path, "--run", self.id)
 
+    @staticmethod
+    def _moment(at: int | datetime.datetime) -> dict[str, Any]:
+        if isinstance(at, datetime.datetime):
+            return {"time": at}
+        return {"seq": _seq(at, "at", "or a datetime.datetime")}
+
     def _analysis(self, name: str, **asked: Any) -> Report:
         found = self.log._reader.analysis(name, self.info, asked)
         tables = {table: self._rows(name, table, rows) for table, rows in found.items()}
@@ -571,7 +629,7 @@ class Run:
         """A table of a command's answer."""
         names = command.TABLES[name][table]
         selected = ", ".join(
-            f"'{self.id}' AS run"
+            ":run AS run"
             if column == "run"
             # An object stays JSON; the JSON of nothing is a text.
             else "nullif(value -> '$.args', 'null') AS args"
@@ -582,7 +640,8 @@ class Run:
         return self.log._table(
             {
                 "sql": f"SELECT {selected} FROM json_each(:rows)",
-                "parameters": {"rows": rows},
+                # An id is what a file says.
+                "parameters": {"rows": rows, **({"run": self.id} if "run" in names else {})},
                 "part": self.info.part,
                 "types": columns.of_analysis(names),
             }

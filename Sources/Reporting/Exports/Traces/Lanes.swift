@@ -3,8 +3,15 @@
 /// Slices arrive in the order in which the scheduler received their ends, which is nearly, but not
 /// quite, the order of their times. So each lane remembers its last few thousand slices, and
 /// rejects slices that start before those.
+///
+/// A damaged log may have a million slices at one time. Of so many lanes only the first ones are tried one by
+/// one; of the others the one that ends first gets a slice that begins later.
 struct Lanes<Track> {
+  private static var triedOneByOne: Int { 256 }
   private var lanes: [Lane] = []
+  private var others: [Track] = []
+  /// A heap of the ends of the others.
+  private var ends = EarliestEnds()
 
   private struct Lane {
     static var limit: Int { 4096 }
@@ -46,9 +53,55 @@ struct Lanes<Track> {
     for index in lanes.indices where lanes[index].add(start, stop ?? .max) {
       return lanes[index].track
     }
+    guard lanes.count < Self.triedOneByOne else {
+      return others[other(from: start, to: stop ?? .max, makeTrack)]
+    }
     var lane = Lane(makeTrack(lanes.count))
     _ = lane.add(start, stop ?? .max)
     lanes.append(lane)
     return lane.track
+  }
+
+  /// The index of another lane for a slice.
+  private mutating func other(
+    from start: Int64, to stop: Int64, _ makeTrack: (Int) -> Track
+  ) -> Int {
+    if let first = ends.first, first.end <= start {
+      ends.replaceFirst(end: max(start, stop))
+      return first.lane
+    }
+    others.append(makeTrack(lanes.count + others.count))
+    ends.add(end: max(start, stop), lane: others.count - 1)
+    return others.count - 1
+  }
+}
+
+/// Lanes by the end of their last slice: https://en.wikipedia.org/wiki/Binary_heap
+private struct EarliestEnds {
+  private var nodes: [(end: Int64, lane: Int)] = []
+
+  var first: (end: Int64, lane: Int)? { nodes.first }
+
+  mutating func add(end: Int64, lane: Int) {
+    nodes.append((end, lane))
+    var place = nodes.count - 1
+    while place > 0, nodes[place].end < nodes[(place - 1) / 2].end {
+      nodes.swapAt(place, (place - 1) / 2)
+      place = (place - 1) / 2
+    }
+  }
+
+  /// Gives the lane that ends first another end, which is not earlier.
+  mutating func replaceFirst(end: Int64) {
+    nodes[0].end = end
+    var place = 0
+    while true {
+      var least = place
+      for child in [2 * place + 1, 2 * place + 2]
+      where child < nodes.count && nodes[child].end < nodes[least].end { least = child }
+      if least == place { return }
+      nodes.swapAt(place, least)
+      place = least
+    }
   }
 }

@@ -15,7 +15,8 @@ from typing import Any
 from tasklog.reading.pure.values import integer, load, members, text
 
 _EVENTS = """
-    SELECT event.seq, event.source, event.source_seq, event.time, event.key, event.args,
+    SELECT event.seq, event.source, ifnull(CAST(event.source_seq AS INTEGER), 0),
+      ifnull(CAST(event.time AS INTEGER), 0), event.key, event.args,
       event.snapshot, source.run, source.kind = 'scheduler', source.server_id, source.address,
       source.name, (SELECT text FROM text WHERE id = event.hook),
       (SELECT text FROM text WHERE id = event.worker)
@@ -121,7 +122,7 @@ class _Tables:
             if life.gone_seq is None:
                 known = self.offsets.get(row.source)
                 life.gone_seq = row.seq
-                life.gone_ns = row.time + (known[-1].offset if known else 0)
+                life.gone_ns = _stored(row.time + (known[-1].offset if known else 0))
         elif row.is_scheduler and row.hook == "attach":
             self._attach(row)
         elif row.is_scheduler and row.worker is not None:
@@ -224,6 +225,11 @@ class _Tables:
             return
         if thief is not None:
             self.moves.append((row.source, row.key, row.seq, row.time, thief))
+
+
+def _stored(number: int) -> int:
+    """The nearest number that SQLite stores as an integer."""
+    return max(-(2**63), min(number, 2**63 - 1))
 
 
 def _nanoseconds(seconds: Any) -> int | None:

@@ -7,14 +7,18 @@ import os
 import sqlite3
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tasklog.reading.errors import LogError
+from tasklog.reading.interrupting import is_stopped
 from tasklog.reading.pure import derived, schema
 
 #: The views need the operator `->>`, and the tables are STRICT.
 _OLDEST_SQLITE = (3, 38)
 _BUSY_SECONDS = 5.0
+#: The instructions of SQLite between two looks whether to stop.
+_STEPS = 100_000
 
 
 def check_sqlite() -> None:
@@ -49,7 +53,8 @@ def _open_log(path: str) -> tuple[sqlite3.Connection, bool]:
         connection.execute("PRAGMA temp_store = MEMORY")
         if not schema.has_tables(found):
             schema.add_tables(connection)
-            derived.fill(connection)
+            with naming_damage(connection, path):
+                derived.fill(connection)
         return connection, schema.add_views(connection, found)
     except sqlite3.Error as problem:
         connection.close()
@@ -136,11 +141,17 @@ def _open(name: str) -> sqlite3.Connection:
         name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     use_text(connection)
+    stop_when_asked(connection)
     with contextlib.suppress(sqlite3.Error):
         # A file may be untrusted or damaged: https://sqlite.org/security.html
         connection.execute("PRAGMA cell_size_check = ON")
         connection.execute("PRAGMA mmap_size = 0")
     return connection
+
+
+def stop_when_asked(connection: sqlite3.Connection) -> None:
+    """Lets the statements of a connection end after Ctrl-C; a query has its own way."""
+    connection.set_progress_handler(is_stopped, _STEPS)
 
 
 class InvalidText(str):
@@ -198,6 +209,33 @@ def error(problem: sqlite3.Error, path: str, version: int | None = None) -> LogE
     if "unable to open" in words or "disk I/O" in words:
         return LogError(f"{path}: cannot be read: {words}")
     return LogError(f"{path}: is damaged: {words}")
+
+
+@contextlib.contextmanager
+def naming_damage(connection: sqlite3.Connection, path: str) -> Iterator[None]:
+    """Raises `LogError` where a file cannot be read, or has values that its tables do not allow.
+
+    Code that reads a log relies on the types of its columns, which are STRICT: only a damaged file
+    has others.
+    """
+    try:
+        yield
+    except sqlite3.Error as problem:
+        raise error(problem, path, version_of(connection)) from None
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as problem:
+        damage = _damage(connection)
+        if damage is None:
+            raise
+        raise LogError(f"{path}: is damaged: {damage}; 'tasklog check' says more") from problem
+
+
+def _damage(connection: sqlite3.Connection) -> str | None:
+    """What SQLite finds first, also a value of a wrong type; None if nothing is wrong."""
+    try:
+        ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.Error as problem:
+        return str(problem)
+    return None if found == "ok" else str(found)
 
 
 def is_of_file(problem: sqlite3.Error) -> bool:

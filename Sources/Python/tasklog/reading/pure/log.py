@@ -6,7 +6,6 @@ import contextlib
 import glob
 import os
 import re
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tasklog.elsewhere import sentence
 from tasklog.reading import command
 from tasklog.reading.errors import LogError
+from tasklog.reading.interrupting import stoppable
 from tasklog.reading.pure import ending, files
 from tasklog.reading.pure.analyses import ANALYSES, tables
 from tasklog.reading.pure.entries import Entry
@@ -25,24 +25,28 @@ from tasklog.reading.pure.selection import select
 if TYPE_CHECKING:
     from tasklog.reading.log import RunInfo
 
+#: Numbers and texts as a typed column has them, whatever a damaged file has.
 _RUNS = """
     SELECT id, coalesce(CAST(uuid AS TEXT), ''),
-      engine, engine_version, recorder_version, mode, started, ended, end,
-      first_seq, last_seq, events,
-      CASE WHEN end IS NULL THEN coalesce(
+      coalesce(CAST(engine AS TEXT), ''), coalesce(CAST(engine_version AS TEXT), ''),
+      coalesce(CAST(recorder_version AS TEXT), ''), coalesce(CAST(mode AS TEXT), ''),
+      coalesce(CAST(started AS INTEGER), 0), CAST(ended AS INTEGER), CAST(end AS TEXT),
+      CAST(first_seq AS INTEGER), CAST(last_seq AS INTEGER), coalesce(CAST(events AS INTEGER), 0),
+      CAST(CASE WHEN end IS NULL THEN coalesce(
         (SELECT max((SELECT event.time + coalesce((SELECT offset FROM clock_offset
             WHERE clock_offset.source = event.source
               AND clock_offset.source_seq <= event.source_seq
             ORDER BY clock_offset.source_seq DESC LIMIT 1), 0)
           FROM event WHERE event.source = source.id ORDER BY source_seq DESC LIMIT 1))
-        FROM source WHERE source.run = run.id), started) END,
-      coalesce((SELECT tasks FROM run_total WHERE run_total.run = run.id), (
+        FROM source WHERE source.run = run.id), started) END AS INTEGER),
+      CAST(coalesce((SELECT tasks FROM run_total WHERE run_total.run = run.id), (
         SELECT count(DISTINCT key) FROM event
-        WHERE key IS NOT NULL AND source IN (SELECT id FROM source WHERE source.run = run.id))),
+        WHERE key IS NOT NULL
+          AND source IN (SELECT id FROM source WHERE source.run = run.id))) AS INTEGER),
       (SELECT count(*) FROM source WHERE source.run = run.id AND kind = 'worker'),
-      (SELECT coalesce(sum(count), 0) FROM gap
+      (SELECT CAST(total(count) AS INTEGER) FROM gap
         WHERE source IN (SELECT id FROM source WHERE source.run = run.id)),
-      CASE json_valid(metadata) WHEN 1 THEN metadata ->> '$.copied' END,
+      CASE json_valid(metadata) WHEN 1 THEN CAST(metadata ->> '$.copied' AS INTEGER) END,
       CASE json_valid(metadata) WHEN 1 THEN metadata ->> '$.partial' IS NULL
         AND metadata ->> '$.unordered' IS NULL
         AND (metadata ->> '$.continues' IS NOT NULL OR metadata ->> '$.continued' IS NOT NULL)
@@ -79,6 +83,13 @@ class PureLog:
         self.parts: list[Part] = []
         self._warnings: list[str] = []
         self._scratch: Scratch | None = None
+        try:
+            stoppable(lambda: self._open(paths))
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, paths: Sequence[str]) -> None:
         seen: set[str] = set()
         for name, group in _grouped(paths):
             for path in group:
@@ -115,6 +126,9 @@ class PureLog:
     def describe(self) -> dict[str, Any]:
         """The files and their runs."""
         self._check_open()
+        return stoppable(self._described)
+
+    def _described(self) -> dict[str, Any]:
         parts = []
         for part in self.parts:
             runs = [
@@ -272,10 +286,8 @@ def _runs(path: str, recorded: str) -> list[dict[str, Any]]:
 def _read_runs(path: str, recorded: str) -> list[dict[str, Any]]:
     connection, _ = files.open_for_reading(path)
     with contextlib.closing(connection):
-        try:
+        with files.naming_damage(connection, path):
             rows = connection.execute(_RUNS).fetchall()
-        except sqlite3.Error as problem:
-            raise files.error(problem, path, files.version_of(connection)) from None
     return [_run(recorded, *row) for row in rows]
 
 

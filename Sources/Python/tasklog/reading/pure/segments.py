@@ -73,6 +73,7 @@ def join(paths: Sequence[str], target: str, *, is_template: bool) -> None:
     """
     try:
         with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as connection:
+            files.stop_when_asked(connection)
             connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
             schema.create(connection)
             connection.execute("BEGIN")

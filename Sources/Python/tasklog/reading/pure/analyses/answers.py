@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tasklog.reading.errors import LogError
-from tasklog.reading.interrupting import interruptible
+from tasklog.reading.interrupting import stoppable
 from tasklog.reading.pure import files
 from tasklog.reading.pure.analyses import story
 from tasklog.reading.pure.analyses.rows import Raw, rounded, table, time_text
@@ -154,12 +153,9 @@ def tables(
             connection.execute("BEGIN")
             return ANALYSES[name](RunRows(connection, number), options)
 
-        try:
-            found = interruptible(answer, connection.interrupt)
-        except sqlite3.Error as problem:
-            version = files.version_of(connection)
-            raise files.error(problem, path, version) from None
-    return {
-        each: table([column for column in columns[each] if column != "run"], found[each])
-        for each in columns
-    }
+        with files.naming_damage(connection, path):
+            found = stoppable(answer)
+            return {
+                each: table([column for column in columns[each] if column != "run"], found[each])
+                for each in columns
+            }

@@ -1,0 +1,47 @@
+"""`tasklog explain` finds by Dask's rules the workers that tasks of real runs were put on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import placements
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    log = tmp_path_factory.mktemp("placements") / "run.db"
+    placements.record("pairs", log)
+    return log
+
+
+def test_recorded_workers_are_among_the_best_by_the_rules(
+    log: Path, tasklog: Callable[..., str]
+) -> None:
+    tables = placements.compare(log, str(tasklog.program))
+    counts = placements.counted(tables)
+    assert counts.decisions == 160
+    # A heartbeat within a stimulus may be recorded after it.
+    assert counts.expected >= counts.decisions * placements.GOAL, tables["differences"]
+    # Most inputs are on two workers, and of different sizes.
+    assert counts.ties + counts.single < counts.decisions
+    assert {"soonest", "free-thread"} <= {row["rule"] for row in tables["placements"]}
+
+
+def test_the_candidates_of_a_task_are_shown_with_what_they_would_have_to_fetch(
+    log: Path, tasklog: Callable[..., str]
+) -> None:
+    found = tasklog(log, "query", "--key", "join-*", "--finish", "processing", "--format", "json")
+    key = json.loads(found)[0]["key"]
+    tables = json.loads(tasklog(log, "explain", key, "--format", "json"))
+    candidates = tables["candidates"]
+    assert sum(row["chosen"] for row in candidates) == 1
+    assert [row for row in candidates if row["chosen"] and row["best"]]
+    starts = [row["start_in"] for row in candidates]
+    assert starts == sorted(starts)
+    # The best one holds the large input.
+    if len(candidates) > 1:
+        assert candidates[0]["fetch_bytes"] < candidates[1]["fetch_bytes"]

@@ -1,0 +1,76 @@
+"""A part of the situations of `situations.py`: each is the first thing that is said of its run.
+
+The command runs all of them, `public_reports.py` those of public reports, and `ordinary.py` the
+workloads of which nothing is to be said.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import advised
+import planting
+from ordinary import ORDINARY
+from planting import observe
+from public_reports import REPORTS
+from situations import SITUATIONS, judge
+
+#: Those that take seconds, and are in no other test.
+SOME = (
+    "gaps",
+    "large-arguments",
+    "leaving-workers",
+    "held-results",
+    "waiting-clients",
+    "stuck-no-worker",
+    "stuck-paused-workers",
+    "stuck-not-received",
+    "stuck-disagreement",
+    "stuck-not-sent",
+)
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_a_situation_is_the_first_thing_that_is_said_of_its_run(
+    name: str, tasklog: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tasklog.program  # type: ignore[attr-defined]
+    monkeypatch.setattr(planting, "program", lambda: program)
+    planted = SITUATIONS[name]
+    rows = observe(planted, tmp_path)
+    assert judge(planted, rows) == "", rows
+    if planted.hangs:
+        return
+    # The evidence is a command as one types it.
+    command = f'"{program}" {rows[0]["evidence"]} --log "{tmp_path / "run.db"}"'
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout, command
+
+
+def test_a_run_of_our_own_engine_is_worth_no_warning(
+    demo: Path, tasklog: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planting, "program", lambda: tasklog.program)  # type: ignore[attr-defined]
+    assert planting.warned(planting.answer(demo, "advice")) == []
+
+
+def test_each_kind_has_a_situation() -> None:
+    text = (planting.REPOSITORY / "Sources/TaskLogKit/TaskLogKit.docc/Advice.md").read_text()
+    table = text.partition("## Kinds")[2].partition("## ")[0]
+    kinds = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
+    planted = {each.expected[0] for each in SITUATIONS.values() if not each.hangs}
+    # Dask no longer records how long a worker unpacks a task.
+    assert kinds - planted == {"deserializing"}
+    assert set(advised.MISTAKES) <= planted
+    assert len(SITUATIONS) >= 25
+
+
+def test_there_are_20_reports_and_50_ordinary_workloads() -> None:
+    assert len(REPORTS) == 20
+    assert all("https://github.com/" in (each.run.__doc__ or "") for each in REPORTS.values())
+    assert len(ORDINARY) >= 50
