@@ -58,7 +58,7 @@ import Testing
     "errors", "errors --table causes", "slowest -n 5", "critical-path", "open", "workers",
     "workers --resources", "time", "time --by prefix", "workers --deaths", "messages", "status",
     "jobs", "advice", "sizing", "explain --stuck", "explain --stuck --at 40",
-    "explain top-20", "explain --worker '*' --at 40",
+    "explain top-20",
     "state --at 60", "compare latest latest", "trend makespan failed", "query -n 20",
     "query --hook '*' --run all",
     "query --group-by hook,finish --hook '*'", "query --finish erred --columns key,args.worker",

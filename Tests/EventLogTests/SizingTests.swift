@@ -31,9 +31,10 @@ import Testing
   }
 
   private static func estimates(
-    _ work: [ThreadTimeInput.Work], _ samples: [MemorySweep.Sample], limit: Int64 = 0
+    _ work: [ThreadTimeInput.Work], _ samples: [MemorySweep.Sample], limit: Int64 = 0,
+    singles: Set<String> = []
   ) -> [String: MemoryEstimate] {
-    MemorySweep(input(work), [0: samples], limits: [0: limit]).estimates
+    MemorySweep(input(work), [0: samples], limits: [0: limit], singles: singles).estimates
   }
 
   // MARK: - Memory
@@ -65,15 +66,18 @@ import Testing
     #expect(found?.high == nil)
   }
 
-  @Test func `several samples of one task stand for it`() {
-    let found = Self.estimates(
-      [Self.work(10, 20)],
-      [
-        Self.sample(5, 100), Self.sample(12, 600), Self.sample(15, 690), Self.sample(18, 700),
-        Self.sample(25, 100),
-      ])["a"]
+  @Test func `several samples of the only task of a prefix stand for it`() {
+    let samples = [
+      Self.sample(5, 100), Self.sample(12, 600), Self.sample(15, 690), Self.sample(18, 700),
+      Self.sample(25, 100),
+    ]
+    let found = Self.estimates([Self.work(10, 20)], samples, singles: ["a"])["a"]
     #expect(found?.high == 690)
     #expect(found?.samples == 3)
+    // They say nothing of others.
+    let ofOthers = Self.estimates([Self.work(10, 20), Self.work(30, 30.1)], samples)["a"]
+    #expect(ofOthers?.low == 600)
+    #expect(ofOthers?.high == nil)
   }
 
   @Test func `tasks that ran together share what was used`() {
@@ -119,7 +123,7 @@ import Testing
   // MARK: - Workers
 
   @Test func `workers of more threads need more memory`() {
-    let input = Self.input([Self.work(10, 20), Self.work(30, 40)])
+    var input = Self.input([Self.work(10, 20), Self.work(30, 40)])
     let samples = [
       0: [
         Self.sample(5, 100), Self.sample(15, 700), Self.sample(25, 180, managed: 80),
@@ -128,18 +132,23 @@ import Testing
     ]
     let memory = MemorySweep(input, samples, limits: [:])
     var prefix = Sizing.Prefix(name: "a")
-    (prefix.memory, prefix.busy) = (memory.estimates["a"] ?? MemoryEstimate(), 1)
+    (prefix.memory, prefix.busy) = (memory.estimates["a"] ?? MemoryEstimate(), 100)
+    input.largestResult = 60
     let shapes = WorkerShapes(input, samples, memory, [prefix]).shapes
     #expect(shapes.map(\.threads) == [1, 2] as [Int64])
     #expect(shapes.map(\.workers) == [2, 1] as [Int64])
-    // One task used 600, and up to 780; 80 bytes were kept for two threads.
-    #expect(shapes.map(\.low) == [740, 780] as [Double])
-    #expect(shapes.map(\.high) == [920, 1740] as [Double?])
+    // One task used 600, and up to 780; 80 bytes were kept for two threads, 60 of them in one result.
+    #expect(shapes.map(\.low) == [700, 700] as [Double])
+    #expect(shapes.map(\.high) == [940, 1740] as [Double?])
     #expect(shapes.last?.limit == 2175)
     #expect(shapes.map(\.seen) == [nil, 700] as [Double?])
-    prefix.memory = MemoryEstimate()
-    let unknown = WorkerShapes(input, samples, memory, [prefix]).shapes
-    #expect(unknown.allSatisfy { $0.high == nil })
+    func high(besides busy: Int64) -> [Double?] {
+      var other = Sizing.Prefix(name: "b")
+      other.busy = busy
+      return WorkerShapes(input, samples, memory, [prefix, other]).shapes.map(\.high)
+    }
+    #expect(high(besides: 11) == [940, 1740] as [Double?])
+    #expect(high(besides: 12) == [nil, nil])
   }
 
   // MARK: - Hours
@@ -157,15 +166,15 @@ import Testing
       (job.started, job.stopped) = (Self.at(start), Self.at(stop))
       return job
     }
-    let rows = JobHours(time, [job("one", 0, 50), job("two", 30, 50)], hasIdle: true).rows
+    let rows = JobHours(time, [job("one", 0, 50), job("two", 30, 50)]).rows
     func seconds(_ nanoseconds: Int64) -> Double { Double(nanoseconds) / 1e9 }
     #expect(rows.map { $0.name ?? "" } == ["", "one", "two", ""])
-    #expect(rows.map { seconds($0.used) } == [20, 10, 10, 0] as [Double])
+    #expect(rows.map { seconds($0.used) } == [10, 10, 0, 0] as [Double])
     // Of 80 seconds: 20 before the second job, and 10 with it.
     #expect(rows.map { seconds($0.idle) } == [80, 25, 5, 50] as [Double])
     #expect(rows.map { seconds($0.wasted) } == [10, 0, 10, 0] as [Double])
     #expect(
-      JobHours(time, [], hasIdle: false).rows.map { seconds($0.idle) } == [0] as [Double])
+      JobHours(time, [], selectsTasks: true).rows.map { seconds($0.idle) } == [0] as [Double])
   }
 
   // MARK: - Reading
@@ -178,7 +187,7 @@ import Testing
     ])
     cluster.log.writer.close()
     let reader = try LogReader(path: cluster.log.path)
-    return Double(try reader.threadTime(of: reader.latest()).wasted.total) / 1e9
+    return Double(try reader.threadTime(of: reader.latest()).split.wasted) / 1e9
   }
 
   /// A task runs for a second and ends in a state.
@@ -207,6 +216,23 @@ import Testing
         try run($0, 2, .memory)
         try run($0, 5, .memory)
       } == 1)
+  }
+
+  @Test func `work on a task that was forgotten and submitted again is not wasted`() throws {
+    #expect(
+      try wasted { cluster in
+        try run(cluster, 2, .memory)
+        try cluster.log.append([.transition("a", .memory, .forgotten, time: Self.at(4))])
+        try run(cluster, 5, .memory)
+      } == 0)
+  }
+
+  @Test func `a failed attempt that read its inputs from disk wastes only what it computed`() {
+    var split = ThreadTime.Split()
+    split.add(.computing, 5, isWasted: true)
+    split.add(.disk, 3, isWasted: true)
+    let hours = Sizing.Hours(kind: "run", name: nil, split, idle: split.total - split.busy)
+    #expect([hours.used, hours.wasted, hours.idle] == [0, 5, 3])
   }
 
   @Test func `work of a worker that was lost is wasted`() throws {

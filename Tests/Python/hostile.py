@@ -41,8 +41,8 @@ MEMORY = 1 << 30
 READING = [
     *("runs", "summary", "summary --table states", "summary --format json", "errors"),
     *("errors --table causes", "slowest -n 5", "critical-path", "open", "workers", "jobs"),
-    *("workers --resources", "workers --resources --over-time", "workers --deaths", "advice", "sizing"),
-    *("explain --worker '*' --at 40", "explain --placements"),
+    *("workers --resources", "workers --resources --over-time", "workers --deaths", "advice"),
+    *("sizing", "explain --worker '*' --at 40", "explain --placements"),
     *("explain --stuck", "explain --stuck --at 60", "explain top-20", "explain \"('total', 1)\""),
     *("time", "time --by prefix", "time --by function", "messages", "messages --reverse -n 5"),
     *("runs --runs 'tasks>0'", "errors --runs 'events>0'", "status"),

@@ -27,12 +27,11 @@ from mutations import FROZEN
 
 COMMANDS = [
     *("runs", "runs --runs 'tasks>0'", "summary", "errors", "errors --runs 'tasks>0'", "advice"),
-    "sizing",
     *("slowest", "critical-path", "open", "workers", "workers --resources", "workers --deaths"),
     *("jobs", "time", "time --by prefix", "messages", "status", "inspect", "check", "story top-20"),
-    *("explain top-20", "explain --stuck", "state --at 60", "trend tasks", "compare latest latest"),
-    *("compare --baseline 'tasks>=0' latest", "query -n 20", "query --key 'top*'"),
-    *("query --hook '*' --run all --count", "query --arg 'nbytes>0' --count"),
+    *("sizing", "explain top-20", "explain --stuck", "state --at 60", "trend tasks"),
+    *("compare latest latest", "compare --baseline 'tasks>=0' latest", "query -n 20"),
+    *("query --key 'top*'", "query --hook '*' --run all --count", "query --arg 'nbytes>0' --count"),
     *("query --grep xyz --count", "query 'SELECT count(*) FROM tasks'"),
     *(f"export --to {to} -o out" for to in ("perfetto", "chrome", "otlp-json", "dask")),
     *(f"export --to {to} -o out" for to in ("jsonl", "csv", "speedscope")),

@@ -8,25 +8,22 @@ struct JobHours {
 
   private(set) var rows: [Sizing.Hours]
 
-  init(_ time: ThreadTime, _ jobs: [Job], hasIdle: Bool) {
+  init(_ time: ThreadTime, _ jobs: [Job], selectsTasks: Bool = false) {
+    let (split, hasIdle) = (time.split, !selectsTasks)
     rows = [
-      Sizing.Hours(
-        kind: "run", name: nil, used: time.split.busy,
-        idle: hasIdle ? time.split.total - time.split.busy : 0, wasted: time.wasted.total)
+      Sizing.Hours(kind: "run", name: nil, split, idle: hasIdle ? split.total - split.busy : 0)
     ]
-    let kinds: [(Job.Kind, ThreadTime.Dimension, [String?: Int64])] = [
-      (.job, time.jobs, time.wasted.jobs), (.client, time.clients, time.wasted.clients),
-      (.span, time.spans, time.wasted.spans),
+    let kinds: [(Job.Kind, ThreadTime.Dimension)] = [
+      (.job, time.jobs), (.client, time.clients), (.span, time.spans),
     ]
-    for (kind, used, wasted) in kinds {
+    for (kind, work) in kinds {
       let own = jobs.filter { $0.kind == kind }
       guard !own.isEmpty else { continue }
       let idle = hasIdle ? Self.idle(time, own) : [:]
-      let names = Set(used.rows.keys).union(own.map(\.name)).union(idle.keys)
+      let names = Set(work.rows.keys).union(own.map(\.name)).union(idle.keys)
       rows += names.map { name in
         Sizing.Hours(
-          kind: kind.rawValue, name: name, used: used.rows[name]?.busy ?? 0, idle: idle[name] ?? 0,
-          wasted: wasted[name] ?? 0)
+          kind: kind.rawValue, name: name, work.rows[name] ?? .init(), idle: idle[name] ?? 0)
       }.sorted {
         ($0.name == nil ? 1 : 0, -$0.used, $0.name ?? "")
           < ($1.name == nil ? 1 : 0, -$1.used, $1.name ?? "")

@@ -48,7 +48,7 @@ extension MemoryEstimate {
   /// The factor of the distance between the two largest values, for one chance in ten that the largest one
   /// of all tasks is even larger: Robson and Whitlock, "Estimation of a truncation point", 1964.
   static let factor = 9.0
-  /// The number of samples of a single task from which they stand for each other.
+  /// The number of samples of the only task of a prefix from which they take the place of tasks.
   static let leastSamples = 3
   /// The number of tasks from which half of them is left out.
   static let leastLeftOut = 4
@@ -56,15 +56,19 @@ extension MemoryEstimate {
   /// - Parameters:
   ///   - tasks: what each task that was sampled used.
   ///   - samples: what each sample says.
+  ///   - isOnlyTask: whether there is no other task.
   ///   - limit: no process used more.
-  init(_ basis: Basis, tasks: [MemoryUse], samples: [MemoryUse], limit: Double?) {
+  init(
+    _ basis: Basis, tasks: [MemoryUse], samples: [MemoryUse], isOnlyTask: Bool = false,
+    limit: Double?
+  ) {
     guard !tasks.isEmpty else { return }
     self.basis = basis
     (self.tasks, self.samples) = (tasks.count, samples.count)
     seen = basis == .mixed ? nil : tasks.map(\.seen).max()
     low = basis == .mixed ? 0 : tasks.map(\.low).max()
-    let units =
-      tasks.count > 1 ? tasks : samples.count >= Self.leastSamples ? samples : []
+    let isEnough = isOnlyTask && samples.count >= Self.leastSamples
+    let units = tasks.count > 1 ? tasks : isEnough ? samples : []
     high = Self.bound(units.map(\.high)).map { min($0, limit ?? .infinity) }
     if basis != .mixed, tasks.count >= Self.leastLeftOut { leaveOut(tasks) }
   }

@@ -36,10 +36,13 @@ struct MemorySweep {
       }
     }
 
-    func estimate(_ basis: MemoryEstimate.Basis, _ limit: Double?) -> MemoryEstimate {
+    func estimate(
+      _ basis: MemoryEstimate.Basis, isOnlyTask: Bool, _ limit: Double?
+    ) -> MemoryEstimate {
       // In an order that does not depend on hashes.
       let sorted = tasks.sorted { ($0.key.x, $0.key.y) < ($1.key.x, $1.key.y) }.map(\.value)
-      return MemoryEstimate(basis, tasks: sorted, samples: samples, limit: limit)
+      return MemoryEstimate(
+        basis, tasks: sorted, samples: samples, isOnlyTask: isOnlyTask, limit: limit)
     }
   }
 
@@ -50,7 +53,11 @@ struct MemorySweep {
   /// - Parameters:
   ///   - samples: of each worker, in the order of time.
   ///   - limits: of each worker; 0 or absent if it has none.
-  init(_ input: ThreadTimeInput, _ samples: [Int: [Sample]], limits: [Int: Int64]) {
+  ///   - singles: the prefixes that have one task.
+  init(
+    _ input: ThreadTimeInput, _ samples: [Int: [Sample]], limits: [Int: Int64],
+    singles: Set<String> = []
+  ) {
     let idle = Dictionary(
       uniqueKeysWithValues: samples.map { ($0, Self.idle($1, input.workers[$0])) })
     let unmanaged = idle.values.flatMap { $0.map(\.unmanaged) }
@@ -64,7 +71,9 @@ struct MemorySweep {
       let found: [(MemoryEstimate.Basis, Uses?)] = [
         (.alone, alone[prefix]), (.together, together[prefix]), (.mixed, mixed[prefix]),
       ]
-      let all = found.compactMap { basis, uses in uses?.estimate(basis, limit) }
+      let all = found.compactMap { basis, uses in
+        uses?.estimate(basis, isOnlyTask: singles.contains(prefix), limit)
+      }
       // What says more is preferred, if it says how much more there may be.
       estimates[prefix] = all.first { $0.high != nil && $0.basis != .mixed } ?? all.first
     }

@@ -21,31 +21,33 @@ package struct Sizing: Sendable {
   package struct Shape: Sendable, Equatable {
     package var threads: Int64
     package var workers: Int64
-    /// The bytes of a process at its peak; `nil` if too little is known of a prefix.
+    /// The bytes of a process at its peak; the high end is `nil` if too little is known of the tasks.
     package var low: Double
     package var high: Double?
     /// With less, Dask would pause the worker.
     package var limit: Double?
+    /// The part of the work, by time, that is on tasks of prefixes with a known range.
+    package var covered: Double
     /// The most that a worker of the run with as many threads used; `nil` if it had none.
     package var seen: Double?
   }
 
-  /// Thread-time of a part of a run, in nanoseconds.
+  /// Thread-time of a part of a run, in nanoseconds: its three parts have nothing in common.
   package struct Hours: Sendable, Equatable {
     /// `run`, or the kind of a job.
     package var kind: String
     /// `nil` for what belongs to no job of the kind.
     package var name: String?
+    /// Work on tasks, and work that brought no result that lasted.
     package var used: Int64 = 0
-    package var idle: Int64 = 0
-    /// The part of `used` that brought no result that lasted.
     package var wasted: Int64 = 0
+    package var idle: Int64 = 0
 
     package init(
-      kind: String, name: String?, used: Int64 = 0, idle: Int64 = 0, wasted: Int64 = 0
+      kind: String, name: String?, _ work: ThreadTime.Split = ThreadTime.Split(), idle: Int64 = 0
     ) {
       (self.kind, self.name) = (kind, name)
-      (self.used, self.idle, self.wasted) = (used, idle, wasted)
+      (used, wasted, self.idle) = (work.busy - work.wasted, work.wasted, idle)
     }
   }
 
@@ -66,10 +68,12 @@ extension LogReader {
       let time = ThreadTimeSweep.split(input)
       let limits = try memoryLimits(of: run)
       let samples = try memorySamples(of: run, in: scope)
-      let memory = MemorySweep(input, samples, limits: limits)
+      let summary = try summary(of: run, in: scope)
+      let singles = Set(summary.prefixes.filter { $0.tasks == 1 }.compactMap(\.name))
+      let memory = MemorySweep(input, samples, limits: limits, singles: singles)
       var sizing = Sizing()
       let moved = try movedBytes(of: run, in: scope)
-      for prefix in try summary(of: run, in: scope).prefixes {
+      for prefix in summary.prefixes {
         var row = Sizing.Prefix(name: prefix.name, tasks: prefix.tasks)
         row.memory = prefix.name.flatMap { memory.estimates[$0] } ?? MemoryEstimate()
         row.bytes = prefix.nbytes
@@ -81,11 +85,11 @@ extension LogReader {
         }
         sizing.prefixes.append(row)
       }
-      if !(scope?.selectsTasks ?? false) {
+      if !input.selectsTasks {
         sizing.shapes = WorkerShapes(input, samples, memory, sizing.prefixes).shapes
       }
       let jobs = try jobs(of: run, in: scope)
-      sizing.hours = JobHours(time, jobs, hasIdle: !(scope?.selectsTasks ?? false)).rows
+      sizing.hours = JobHours(time, jobs, selectsTasks: input.selectsTasks).rows
       return sizing
     }
   }
@@ -112,24 +116,26 @@ extension LogReader {
   /// The bytes of results that workers fetched from others, by prefix; `nil` if no worker was recorded.
   private func movedBytes(of run: RunInfo, in scope: RunScope?) throws -> [String: Int64]? {
     let sources = try sources(of: run)
-    guard sources.contains(where: { $0.source.kind == .worker }), let range = try range(of: run)
-    else { return nil }
-    func ids(_ kind: Source.Kind) -> String {
-      sources.filter { $0.source.kind == kind }.map { "\($0.number)" }.joined(separator: ", ")
-    }
-    func number(_ state: String) throws -> Int64 { try self.number(ofText: state) ?? -1 }
+    let workers = sources.filter { $0.source.kind == .worker }.map(\.number)
+    guard !workers.isEmpty, let range = try range(of: run) else { return nil }
+    func list(_ sources: [Int64]) -> String { sources.map(String.init).joined(separator: ", ") }
+    func number(_ text: String) throws -> Int64 { try self.number(ofText: text) ?? -1 }
     let transition = try number("transition")
+    let window = scope?.window ?? TimeWindow()
     let select = try connection.prepare(
       """
       SELECT key, count(*) FROM event
       WHERE seq BETWEEN \(range.lowerBound) AND \(range.upperBound) AND +hook = \(transition)
         AND +start = \(try number("flight")) AND +finish = \(try number("memory"))
-        AND +source IN (\(ids(.worker))) GROUP BY key
+        AND +time BETWEEN \(window.start) AND \(window.stop)
+        AND +source IN (\(list(workers.filter { scope?.includes(source: $0) ?? true })))
+      GROUP BY key
       """)
+    let schedulers = sources.filter { $0.source.kind == .scheduler }.map(\.number)
     let size = try connection.prepare(
       """
       SELECT args, time FROM event WHERE key = ? AND hook = \(transition)
-        AND finish = \(try number("memory")) AND source IN (\(ids(.scheduler)))
+        AND finish = \(try number("memory")) AND source IN (\(list(schedulers)))
       ORDER BY seq DESC LIMIT 1
       """)
     let index = try TaskIndex(self, run, nil, [])
@@ -152,11 +158,4 @@ extension LogReader {
 extension MemorySweep {
   /// The interval in which Dask's workers measure their processes.
   static let monitorInterval: Int64 = 500_000_000
-}
-
-extension ThreadTime.Split {
-  /// The time that threads worked on tasks.
-  var busy: Int64 {
-    ThreadTime.Class.allCases.reduce(0) { $1.isBusy ? $0 &+ self[$1] : $0 }
-  }
 }

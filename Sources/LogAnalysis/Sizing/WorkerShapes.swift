@@ -2,6 +2,8 @@
 struct WorkerShapes {
   /// The part of its limit from which on Dask pauses a worker.
   static let pausedFrom = 0.8
+  /// The part of the work of which the range has to be known.
+  static let leastCovered = 0.9
   private static let mostThreads: Int64 = 256
 
   private(set) var shapes: [Sizing.Shape] = []
@@ -28,9 +30,10 @@ struct WorkerShapes {
     let skewed = kept.map { $1 / Double(max(1, input.workers[$0].threads)) }.max() ?? 0
     let least = samples.values.flatMap { $0.map(\.unmanaged) }.min() ?? 0
     let idle = memory.idle ?? least...least
-    let used = prefixes.filter { $0.busy > 0 }.map(\.memory)
-    let low = used.compactMap(\.low).max() ?? 0
-    let high = used.allSatisfy { $0.high != nil } ? used.compactMap(\.high).max() : nil
+    let low = prefixes.compactMap(\.memory.low).max() ?? 0
+    func busy(_ prefixes: [Sizing.Prefix]) -> Double { Double(prefixes.reduce(0) { $0 + $1.busy }) }
+    let covered = busy(prefixes.filter { $0.memory.high != nil }) / max(1, busy(prefixes))
+    let high = covered < Self.leastCovered ? nil : prefixes.compactMap(\.memory.high).max()
     var seen: [Int64: Double] = [:]
     for (worker, samples) in samples {
       seen[input.workers[worker].threads, default: 0] = max(
@@ -44,11 +47,13 @@ struct WorkerShapes {
     }
     shapes = counts.sorted().map { count in
       let own = Double(count)
-      // At the least one task at a time uses what was seen.
+      // Whether the task with the highest peak ran when most was kept is not known.
       var shape = Sizing.Shape(
         threads: count, workers: Int64((threads / own).rounded(.up)),
-        low: idle.lowerBound + low + own * data)
-      shape.high = high.map { idle.upperBound + own * ($0 + max(data, skewed)) }
+        low: idle.lowerBound + max(low, own * data), covered: covered)
+      // A result is on one worker, however few threads that has.
+      let most = max(own * skewed, Double(input.largestResult))
+      shape.high = high.map { idle.upperBound + own * $0 + most }
       shape.limit = shape.high.map { $0 / Self.pausedFrom }
       shape.seen = seen[count]
       return shape

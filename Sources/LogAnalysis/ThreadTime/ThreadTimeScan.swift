@@ -132,7 +132,10 @@ struct ThreadTimeScan {
     if row.start == states.processing { try end(row, cursor, time) }
     if row.finish == states.processing, let worker = try worker(ofText: row.worker, at: row.seq) {
       assignments[key] = Assignment(worker: worker, since: time)
+      withdrawn.remove(WorkerTask(worker: worker, key: key))
     }
+    // Who submits it again wants another result.
+    if row.finish == states.forgotten { schedulerStates[key] &= ~2 }
   }
 
   private mutating func addUnfinished(_ key: Int64, _ interval: Interval) throws {
@@ -151,6 +154,7 @@ struct ThreadTimeScan {
     if hasResult {
       let args = cursor.withArgs(of: row) { RunArgs(String(decoding: $0, as: UTF8.self)) }
       (spans, address) = (args?.spans ?? [], args?.worker)
+      input.largestResult = max(input.largestResult, args?.nbytes ?? 0)
     }
     let worker = address.flatMap { lives.place($0, at: row.seq) } ?? assignment?.worker
     guard let worker else { return }

@@ -55,19 +55,20 @@ extension Reports {
 
   private static let shapeColumns = [
     run, Column("threads"), Column("workers"), Column("memory_low", .bytes),
-    Column("memory_high", .bytes), Column("limit", .bytes), Column("seen", .bytes),
+    Column("memory_high", .bytes), Column("limit", .bytes), Column("covered", .share),
+    Column("seen", .bytes),
   ]
 
   private static func shapeRow(_ run: Int64, _ shape: Sizing.Shape) -> [SQLiteValue] {
     [
       .integer(run), .integer(shape.threads), .integer(shape.workers), bytes(shape.low),
-      bytes(shape.high), bytes(shape.limit), bytes(shape.seen),
+      bytes(shape.high), bytes(shape.limit), .real(shape.covered), bytes(shape.seen),
     ]
   }
 
   private static let hoursColumns = [
-    run, Column("kind"), Column("name", leastWidth: 18), Column("used_hours"),
-    Column("idle_hours"), Column("wasted_hours"),
+    run, Column("kind"), Column("name", leastWidth: 18), Column("used_hours", .hours),
+    Column("wasted_hours", .hours), Column("idle_hours", .hours),
   ]
 
   private static func hoursRow(
@@ -76,7 +77,7 @@ extension Reports {
     func value(_ nanoseconds: Int64) -> SQLiteValue { .real(Double(nanoseconds) / 3.6e12) }
     return [
       run, .text(hours.kind), isRun ? .null : .text(hours.name ?? "(none)"), value(hours.used),
-      value(hours.idle), value(hours.wasted),
+      value(hours.wasted), value(hours.idle),
     ]
   }
 
@@ -99,8 +100,8 @@ extension Reports {
         let name = "\(label.key.string ?? "")=\(label.value.string ?? JSONWriter.text(label.value))"
         var sum = sums[name] ?? Sizing.Hours(kind: "label", name: name)
         sum.used &+= whole.used
-        sum.idle &+= whole.idle
         sum.wasted &+= whole.wasted
+        sum.idle &+= whole.idle
         sums[name] = sum
       }
     }

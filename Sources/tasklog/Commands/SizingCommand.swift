@@ -14,8 +14,8 @@ struct SizingCommand: ParsableCommand {
       measured while it ran; "basis" is what else ran then, and without a value too few tasks were \
       sampled; the part of computing on a processor, bytes fetched by other workers), workers (for \
       some numbers of threads the memory that a process would have needed, the limit to give it, and \
-      the most that was seen), and hours (thread-hours that worked, were idle, and worked for nothing: \
-      failed, lost or repeated, for the run, each job, client and span, and each label of the runs). \
+      the most that was seen), and hours (thread-hours of the run, each job, client and span, and each \
+      label of the runs: used for work, wasted on work that failed, was lost or was repeated, and idle). \
       Tasks submitted within a task count for the owner of that task. The article Sizing says how wrong \
       it can be.
 
