@@ -45,7 +45,7 @@ struct ExplainCommand: ParsableCommand {
         tasklog explain top-20
         tasklog explain --stuck --at 30
         tasklog explain --stuck --format json
-        tasklog explain --worker 'tcp://*:35103' --at 2026-01-31T12:00:07
+        tasklog explain --worker 0 --at 2026-01-31T12:00:07
         tasklog explain --placements
       """)
 
