@@ -23,7 +23,7 @@ extension AdviceRules {
     let cost = facts.time.split[.schedulerLag] + facts.sent
     return timed(
       .schedulerBusy, cost: cost,
-      "The scheduler's event loop was late by \(duration(Int64(mean * 1e9))) on average, and threads "
+      "The scheduler's event loop was late by \(duration(Int64(saturating: mean * 1e9))) on average, and threads "
         + "waited \(duration(cost)) for the scheduler.",
       "Make fewer and longer tasks, take slow plugins off the scheduler, and give it a processor of "
         + "its own.", .likely,

@@ -11,7 +11,7 @@ extension AdviceRules {
     let fetched = facts.scan.fetched
     let share =
       stealing.isEmpty ? 0 : Double(fetched.stolen) / Double(max(1, fetched.all))
-    let cost = Int64(Double(facts.time.split[.transfer]) * (1 - share))
+    let cost = Int64(saturating: Double(facts.time.split[.transfer]) * (1 - share))
     let edge =
       facts.edge.map {
         ", most of \(Units.bytes(Double($0.all))) from tasks of prefix '\($0.from)' to those of "
@@ -55,7 +55,7 @@ extension AdviceRules {
       .certain, evidence
     ).map { advice in
       var advice = advice
-      advice.bytes = peak > 0 ? Int64(peak) : nil
+      advice.bytes = peak > 0 ? Int64(saturating: peak) : nil
       return advice
     }
   }
@@ -83,7 +83,7 @@ extension AdviceRules {
       Advice(
         kind: .memoryNearLimit,
         severity: highest.share >= thresholds.memoryWarningShare ? .warning : .note,
-        subject: worker, bytes: Int64(highest.bytes),
+        subject: worker, bytes: Int64(saturating: highest.bytes),
         finding: "A worker used \(Units.bytes(highest.bytes)) of memory, "
           + "\(Units.percent(highest.share)) of its limit; Dask's default is to restart it at 95 %.",
         action:

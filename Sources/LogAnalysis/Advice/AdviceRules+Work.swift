@@ -16,7 +16,8 @@ extension AdviceRules {
   func smallWait(_ kind: ThreadTime.Class) -> Int64 {
     let all = facts.summary.prefixes.reduce(Int64(0)) { $0 + $1.done }
     let count = smallPrefixes.reduce(Int64(0)) { $0 + $1.done }
-    return Int64(Double(facts.time.split[kind]) * Double(count) / Double(max(1, all)))
+    return Int64(
+      saturating: Double(facts.time.split[kind]) * Double(count) / Double(max(1, all)))
   }
 
   var smallTasks: [Advice] {
@@ -26,7 +27,7 @@ extension AdviceRules {
       ($0.0 + $1.done, $0.1 + $1.computeSeconds)
     }
     let cost = smallWait(.schedulerLag) + smallWait(.ready)
-    let mean = duration(Int64(seconds / Double(count) * 1e9))
+    let mean = duration(Int64(saturating: seconds / Double(count) * 1e9))
     let names = small.prefix(3).map { "'\($0.name ?? "")'" }.joined(separator: ", ")
     return timed(
       .smallTasks, of: first.name, cost: cost,

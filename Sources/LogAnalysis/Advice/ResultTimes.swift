@@ -16,7 +16,6 @@ struct ResultTimes {
   /// By key: when it came to its last end, and the address of its worker.
   private var ended = IntegersByKey<Int64>()
   private var workers = IntegersByKey<Int64>()
-  private var keys = Int64(0)
   private static let leastBytes: Int64 = 100_000
 
   /// - Parameter bytes: the size of the result, if it has one.
@@ -24,7 +23,6 @@ struct ResultTimes {
     if row.start == texts.processing, row.finish == texts.memory || row.finish == texts.erred {
       ended[row.key] = row.time
       workers[row.key] = row.worker
-      keys = max(keys, row.key)
       if row.finish == texts.memory, let bytes, bytes >= Self.leastBytes {
         results[row.key] = Result(since: row.time, bytes: bytes)
       }
@@ -47,7 +45,7 @@ struct ResultTimes {
       try reader.keys.element(key).flatMap { graph.task(hash: KeyHash.hash(of: $0)) }
     }
     var users = [Int64](repeating: 0, count: graph.count)
-    for key in 0...keys where ended[key] != 0 {
+    try ended.forEachNumber { key, _ in
       if let task = try task(key) { users[task] = key }
     }
     for key in wanted {

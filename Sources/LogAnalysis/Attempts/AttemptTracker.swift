@@ -305,4 +305,12 @@ package struct IntegersByKey<Number: FixedWidthInteger> {
       dense[Int(key)] = newValue
     }
   }
+
+  /// Calls a function with each key whose number is not 0, in the order of keys.
+  package func forEachNumber(_ body: (_ key: Int64, _ number: Number) throws -> Void) rethrows {
+    let others = sparse.filter { $0.value != 0 }.sorted { $0.key < $1.key }
+    for (key, number) in others where key < 0 { try body(key, number) }
+    for (key, number) in dense.enumerated() where number != 0 { try body(Int64(key), number) }
+    for (key, number) in others where key >= 0 { try body(key, number) }
+  }
 }

@@ -57,7 +57,7 @@ extension DaskRules {
   private func isFull(_ worker: WorkerInfo) -> Bool {
     guard settings.saturation.isFinite else { return false }
     let slots = max((settings.saturation * Double(worker.nthreads)).rounded(.up), 1)
-    return worker.processing.count - worker.longRunning.count >= Int(slots)
+    return worker.processing.count - worker.longRunning.count >= Int(saturating: slots)
   }
 
   /// Dask's `decide_worker_rootish_queuing_disabled`.
@@ -85,7 +85,7 @@ extension DaskRules {
     let isKept = last == worker.address && left != 0 && state.workers[worker.address] === worker
     if !isKept {
       let share = Double(group.size) / Double(max(state.totalThreads, 1))
-      left = Int((share * Double(worker.nthreads)).rounded(.down))
+      left = max(0, Int(saturating: (share * Double(worker.nthreads)).rounded(.down)))
     }
     // The task itself has left `waiting` by now.
     let rest = (group.states[.released] ?? 0) + (group.states[.waiting] ?? 0)
