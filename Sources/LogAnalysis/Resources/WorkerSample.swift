@@ -57,7 +57,7 @@ package struct WorkerSample: Sendable {
         if scanner.equals(name, "memory") {
           self[.memory] = scanner.number()
         } else if scanner.equals(name, "time") {
-          measured = scanner.number().map { Int64(saturating: ($0 * 1e9).rounded()) }
+          measured = scanner.number().flatMap { Int64(exactly: ($0 * 1e9).rounded()) }
         } else if scanner.equals(name, "managed_bytes") {
           self[.managed] = scanner.number()
         } else if scanner.equals(name, "cpu") {

@@ -37,20 +37,20 @@ struct JobHours {
     for (place, split) in time.intervals.enumerated() {
       let rest = split.total - split.busy
       guard rest > 0 else { continue }
-      let start = time.start + Int64(place) * time.width
-      let parts = jobs.compactMap { job -> (name: String, time: Int64)? in
+      let start = time.start &+ Int64(place) &* time.width
+      let parts = jobs.compactMap { job -> (name: String, time: Double)? in
         guard let first = job.started, let last = job.stopped,
           let part = ThreadTimeInput.Interval(first, last).part(
-            of: .init(start, start + time.width))
+            of: .init(start, start &+ time.width))
         else { return nil }
-        return (job.name, part.stop - part.start)
+        return (job.name, Double(part.stop - part.start))
       }
       let sum = parts.reduce(0) { $0 + $1.time }
       // As much of the interval as the jobs cover, if they follow each other.
-      let covered = Double(min(sum, time.width)) / Double(time.width) * Double(rest)
+      let covered = min(sum / Double(time.width), 1) * Double(rest)
       var given: Int64 = 0
       for part in parts where sum > 0 {
-        let own = Int64((covered * Double(part.time) / Double(sum)).rounded(.down))
+        let own = Int64(saturating: (covered * (part.time / sum)).rounded(.down))
         idle[part.name, default: 0] += own
         given += own
       }

@@ -12,6 +12,11 @@ struct MemorySweep {
     var managed: Double
 
     var unmanaged: Double { max(0, process - managed) }
+
+    /// Between both times, and as far beyond as a clock may be off.
+    var span: ThreadTimeInput.Interval {
+      .init(measured &- MemorySweep.slack, told &+ MemorySweep.slack)
+    }
   }
 
   /// How far a clock may be off.
@@ -86,7 +91,7 @@ struct MemorySweep {
     let busy = worker.work.map(\.interval).merged()
     var next = 0
     return samples.filter { sample in
-      let span = Interval(sample.measured - slack, sample.told + slack)
+      let span = sample.span
       while next < busy.count, busy[next].stop <= span.start { next += 1 }
       return next == busy.count || busy[next].start >= span.stop
     }
@@ -103,7 +108,7 @@ struct MemorySweep {
     var (next, before) = (0, 0)
     var active: [(offset: Int, element: ThreadTimeInput.Work)] = []
     for sample in samples {
-      let (start, stop) = (sample.measured - Self.slack, sample.told + Self.slack)
+      let (start, stop) = (sample.span.start, sample.span.stop)
       while next < works.count, works[next].element.interval.start < stop {
         active.append(works[next])
         next += 1

@@ -101,13 +101,15 @@ extension LogReader {
     let (lives, clocks) = (try workerLives(of: run), try clockOffsets(of: run))
     var samples: [Int: [MemorySweep.Sample]] = [:]
     try forEachSample(of: run, in: scope) { sample in
-      guard let process = sample[.memory], let managed = sample[.managed] else { return }
+      guard let process = sample[.memory], let managed = sample[.managed],
+        MemorySweep.sizes.contains(process), MemorySweep.sizes.contains(managed)
+      else { return }
       let offset = lives.lives[sample.worker].source.flatMap { clocks.last(ofSource: $0)?.offset }
       // A worker measures its process every half second, and tells with its next heartbeat.
-      let measured = sample.measured.map { min(sample.time, $0 + (offset ?? 0)) }
+      let measured = sample.measured.map { min(sample.time, $0 &+ (offset ?? 0)) }
       samples[sample.worker, default: []].append(
         .init(
-          measured: measured ?? sample.time - MemorySweep.monitorInterval, told: sample.time,
+          measured: measured ?? sample.time &- MemorySweep.monitorInterval, told: sample.time,
           process: process, managed: managed))
     }
     return samples
@@ -158,4 +160,6 @@ extension LogReader {
 extension MemorySweep {
   /// The interval in which Dask's workers measure their processes.
   static let monitorInterval: Int64 = 500_000_000
+  /// The bytes that a file can be right about.
+  static let sizes = 0.0...1e18
 }

@@ -2,7 +2,7 @@
 struct WorkerShapes {
   /// The part of its limit from which on Dask pauses a worker.
   static let pausedFrom = 0.8
-  /// The part of the work of which the range has to be known.
+  /// The part of the work of which the range must be known.
   static let leastCovered = 0.9
   private static let mostThreads: Int64 = 256
 
@@ -22,7 +22,7 @@ struct WorkerShapes {
       Self.most(
         samples.values.flatMap { samples in
           samples.enumerated().map { place, sample in
-            let stop = place + 1 < samples.count ? samples[place + 1].told : sample.told + 1
+            let stop = place + 1 < samples.count ? samples[place + 1].told : sample.told &+ 1
             return (ThreadTimeInput.Interval(sample.told, stop), sample.managed)
           }
         }) / threads
