@@ -175,7 +175,7 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
     said = json.loads(
         run(python, "-c", textwrap.dedent(code), SAMPLE, folder=tmp_path).splitlines()[-1]
     )
-    assert len(said) == 18
+    assert len(said) == 19
     for name, words in said.items():
         assert NEEDS in words and "\n" not in words, (name, words)
     assert said["record"].startswith("nothing is recorded: recording a scheduler needs")
