@@ -173,6 +173,10 @@ import Testing
     // Of 80 seconds: 20 before the second job, and 10 with it.
     #expect(rows.map { seconds($0.idle) } == [80, 25, 5, 50] as [Double])
     #expect(rows.map { seconds($0.wasted) } == [10, 0, 10, 0] as [Double])
+    // A job covers half of the only interval.
+    input.intervalCount = 1
+    let half = JobHours(ThreadTimeSweep.split(input), [job("one", 0, 50)]).rows
+    #expect(half.filter { $0.name == "one" }.map { seconds($0.idle) } == [40] as [Double])
     #expect(
       JobHours(time, [], selectsTasks: true).rows.map { seconds($0.idle) } == [0] as [Double])
   }
