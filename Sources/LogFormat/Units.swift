@@ -28,6 +28,11 @@ package enum Units {
     }
   }
 
+  /// A time of threads: in hours, too, if it is days.
+  package static func duration(hours: Double) -> String {
+    hours < 24 ? duration(seconds: hours * 3600) : "\(Int64(saturating: hours.rounded())) h"
+  }
+
   package static func duration(nanoseconds: Int64) -> String {
     duration(seconds: Double(nanoseconds) / 1e9)
   }

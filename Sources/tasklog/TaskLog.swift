@@ -35,7 +35,8 @@ struct TaskLog: AsyncParsableCommand {
         name: "Explain",
         subcommands: [
           ErrorsCommand.self, AdviceCommand.self, ExplainCommand.self, SlowestCommand.self,
-          CriticalPathCommand.self, OpenCommand.self, CompareCommand.self, TrendCommand.self,
+          CriticalPathCommand.self, OpenCommand.self, SizingCommand.self, CompareCommand.self,
+          TrendCommand.self,
         ]),
       CommandGroup(name: "Replay", subcommands: [ReplayCommand.self, PluginsCommand.self]),
       CommandGroup(name: "Export", subcommands: [ExportCommand.self]),

@@ -57,7 +57,7 @@ import Testing
     "summary --table states", "story top-20", "story \"('total', 1)\"", "story moonrise-1",
     "errors", "errors --table causes", "slowest -n 5", "critical-path", "open", "workers",
     "workers --resources", "time", "time --by prefix", "workers --deaths", "messages", "status",
-    "jobs", "advice", "explain --stuck", "explain --stuck --at 40",
+    "jobs", "advice", "sizing", "explain --stuck", "explain --stuck --at 40",
     "explain top-20",
     "state --at 60", "compare latest latest", "trend makespan failed", "query -n 20",
     "query --hook '*' --run all",

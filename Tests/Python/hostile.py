@@ -42,7 +42,7 @@ READING = [
     *("runs", "summary", "summary --table states", "summary --format json", "errors"),
     *("errors --table causes", "slowest -n 5", "critical-path", "open", "workers", "jobs"),
     *("workers --resources", "workers --resources --over-time", "workers --deaths", "advice"),
-    *("explain --worker '*' --at 40", "explain --placements"),
+    *("sizing", "explain --worker '*' --at 40", "explain --placements"),
     *("explain --stuck", "explain --stuck --at 60", "explain top-20", "explain \"('total', 1)\""),
     *("time", "time --by prefix", "time --by function", "messages", "messages --reverse -n 5"),
     *("runs --runs 'tasks>0'", "errors --runs 'events>0'", "status"),

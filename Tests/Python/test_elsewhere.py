@@ -146,7 +146,7 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
         run = tasklog.open(sys.argv[1]).run("#1")
         calls = {
             "jobs": run.jobs, "workers": run.workers, "advice": run.advice,
-            "explain": lambda: run.explain("x"), "stuck": run.stuck,
+            "sizing": run.sizing, "explain": lambda: run.explain("x"), "stuck": run.stuck,
             "jobs of runs": lambda: run.log.runs.where("job=etl"),
             "where": lambda: run.log.runs.where("incomplete"),
             "compare of runs": lambda: run.log.runs.compare("closed"),
@@ -175,7 +175,7 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
     said = json.loads(
         run(python, "-c", textwrap.dedent(code), SAMPLE, folder=tmp_path).splitlines()[-1]
     )
-    assert len(said) == 18
+    assert len(said) == 19
     for name, words in said.items():
         assert NEEDS in words and "\n" not in words, (name, words)
     assert said["record"].startswith("nothing is recorded: recording a scheduler needs")

@@ -308,6 +308,7 @@ def test_analyses_have_the_rows_of_the_command(sample: Path, tasklog: Callable[.
         "story load-1": {"story": run.story("load-1")},
         "summary": {name: run.summary()[name] for name in run.summary()},
         "advice": {"advice": run.advice()},
+        "sizing": {name: run.sizing()[name] for name in run.sizing()},
         "explain load-1": {name: run.explain("load-1")[name] for name in run.explain("load-1")},
         "explain --stuck --at 30": {"causes": run.stuck(at=30)},
         "state --at 30": {name: run.state(at=30)[name] for name in run.state(at=30)},

@@ -29,6 +29,8 @@ package struct WorkerSample: Sendable {
   package var worker: Int
   /// When the scheduler received it, in nanoseconds since 1970 UTC.
   package var time: Int64
+  /// When the worker measured itself, by its own clock; `nil` if it did not tell.
+  package var measured: Int64?
   /// By index of a metric; not a number where the worker did not tell.
   private var values = [Double](repeating: .nan, count: Metric.allCases.count)
 
@@ -54,6 +56,8 @@ package struct WorkerSample: Sendable {
       scanner.members { name, scanner in
         if scanner.equals(name, "memory") {
           self[.memory] = scanner.number()
+        } else if scanner.equals(name, "time") {
+          measured = scanner.number().flatMap { Int64(exactly: ($0 * 1e9).rounded()) }
         } else if scanner.equals(name, "managed_bytes") {
           self[.managed] = scanner.number()
         } else if scanner.equals(name, "cpu") {

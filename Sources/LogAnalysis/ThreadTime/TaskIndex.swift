@@ -2,7 +2,8 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// What the tasks of a run belong to: the prefix, and on request the client and the span of Dask.
+/// What the tasks of a run belong to: the prefix, and on request the client, the span of
+/// Dask and the named job.
 ///
 /// A task within nested spans belongs to the innermost: the one with the fewest tasks.
 package final class TaskIndex {
@@ -13,6 +14,7 @@ package final class TaskIndex {
 
     package static let clients = Owners(rawValue: 1)
     package static let spans = Owners(rawValue: 2)
+    package static let jobs = Owners(rawValue: 4)
   }
 
   private(set) var tasks: [ThreadTimeInput.Task] = []
@@ -20,6 +22,7 @@ package final class TaskIndex {
   private let scope: RunScope?
   private var clients: [(name: String, tasks: RowIDSet)] = []
   private var spans: [(name: String, tasks: RowIDSet)] = []
+  private var jobs: [(name: String, tasks: RowIDSet)] = []
   private var indexes: [ThreadTimeInput.Task: Int] = [:]
   private var prefixes: [Int64: Int64] = [:]
   private var page: Int64 = -1
@@ -32,6 +35,7 @@ package final class TaskIndex {
     guard !owners.isEmpty, let range = try reader.range(of: run) else { return }
     let members = SubmissionMembers(reader: reader, run: run, range: range)
     if owners.contains(.clients) { clients = try members.clients() }
+    if owners.contains(.jobs) { jobs = try members.jobs() }
     if owners.contains(.spans) {
       spans = try members.spans()
       spans.sort { ($0.tasks.count, $0.name) < ($1.tasks.count, $1.name) }
@@ -39,10 +43,14 @@ package final class TaskIndex {
   }
 
   /// The index of what a task belongs to.
-  func index(of key: Int64) throws -> Int {
+  ///
+  /// - Parameter isWasted: whether it is about an attempt that brought no result that lasted.
+  func index(of key: Int64, isWasted: Bool = false) throws -> Int {
     var task = ThreadTimeInput.Task(
       prefix: try prefix(of: key), client: clients.first { $0.tasks.contains(key) }?.name,
-      span: spans.first { $0.tasks.contains(key) }?.name)
+      span: spans.first { $0.tasks.contains(key) }?.name,
+      job: jobs.first { $0.tasks.contains(key) }?.name)
+    task.isWasted = isWasted
     task.isSelected = scope?.includes(task: key) ?? true
     if let index = indexes[task] { return index }
     tasks.append(task)

@@ -87,6 +87,8 @@ package struct ThreadTime: Sendable {
   /// The time of each class.
   package struct Split: Sendable, Equatable {
     package private(set) var nanoseconds = [Int64](repeating: 0, count: Class.allCases.count)
+    /// The part of the work on tasks that brought no result that lasted.
+    package private(set) var wasted: Int64 = 0
 
     package init() {}
 
@@ -96,6 +98,16 @@ package struct ThreadTime: Sendable {
     }
 
     package var total: Int64 { nanoseconds.reduce(0, &+) }
+
+    /// The time that threads worked on tasks.
+    package var busy: Int64 {
+      Class.allCases.reduce(0) { $1.isBusy ? $0 &+ self[$1] : $0 }
+    }
+
+    mutating func add(_ kind: Class, _ nanoseconds: Int64, isWasted: Bool) {
+      self[kind] += nanoseconds
+      if isWasted, kind.isBusy { wasted += nanoseconds }
+    }
 
     /// The class with the most time; `nil` if there is no time at all.
     package var largest: Class? {
@@ -108,8 +120,10 @@ package struct ThreadTime: Sendable {
     /// `nil` stands for no task.
     package var rows: [String?: Split] = [:]
 
-    mutating func add(_ name: String?, _ kind: Class, _ nanoseconds: Int64) {
-      rows[name, default: Split()][kind] += nanoseconds
+    mutating func add(
+      _ name: String?, _ kind: Class, _ nanoseconds: Int64, isWasted: Bool = false
+    ) {
+      rows[name, default: Split()].add(kind, nanoseconds, isWasted: isWasted)
     }
 
     /// The rows with the most time first; no task comes last.
@@ -125,10 +139,11 @@ package struct ThreadTime: Sendable {
   /// Threads × time that the workers were there.
   package var total: Int64 = 0
   package var split = Split()
-  /// By prefix, client and span of the tasks that threads worked on.
+  /// By prefix, client, span and job of the tasks that threads worked on.
   package var prefixes = Dimension()
   package var clients = Dimension()
   package var spans = Dimension()
+  package var jobs = Dimension()
   /// By worker, with `WorkerLives.label`.
   package var workers = Dimension()
   /// By the lock, semaphore, event, queue or variable that a task waited for: its kind and name.

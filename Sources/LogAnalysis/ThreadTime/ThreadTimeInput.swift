@@ -34,11 +34,16 @@ package struct ThreadTimeInput: Sendable {
     package var prefix: String?
     package var client: String?
     package var span: String?
+    package var job: String?
+    /// Whether these attempts brought no result that lasted: they failed, were lost, or repeated others.
+    package var isWasted = false
     /// Whether it counts if only some tasks do.
     package var isSelected = true
 
-    package init(prefix: String?, client: String? = nil, span: String? = nil) {
-      (self.prefix, self.client, self.span) = (prefix, client, span)
+    package init(
+      prefix: String?, client: String? = nil, span: String? = nil, job: String? = nil
+    ) {
+      (self.prefix, self.client, self.span, self.job) = (prefix, client, span, job)
     }
   }
 
@@ -73,6 +78,8 @@ package struct ThreadTimeInput: Sendable {
 
   package var workers: [Worker] = []
   package var tasks: [Task] = []
+  /// The bytes of the largest result that came to the scheduler.
+  package var largestResult: Int64 = 0
   /// When a task was ready at the scheduler and not sent yet, or a result was on its way to it.
   package var schedulerLag: [Interval] = []
   /// When a task of a graph was not finished.

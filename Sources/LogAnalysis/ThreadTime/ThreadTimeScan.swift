@@ -42,7 +42,9 @@ struct ThreadTimeScan {
   private var runs: [WorkerTask: Interval] = [:]
   private var locks = LockWaits()
   private var lockWaits: CPUShares.ByPrefix<[CPUShares.Wait]> = [:]
-  /// Bits: seen, unfinished, queued.
+  /// Attempts that the scheduler has taken from their worker, until they come to their end there.
+  private var withdrawn: Set<WorkerTask> = []
+  /// Bits: seen, has had a result.
   private var schedulerStates = IntegersByKey<UInt8>()
   private var queuedSince: [Int64: Int64] = [:]
   private var unfinishedSince: [Int64: Int64] = [:]
@@ -113,7 +115,7 @@ struct ThreadTimeScan {
     guard row.start != row.finish else { return }
     let key = row.key
     if schedulerStates[key] & 1 == 0 {
-      schedulerStates[key] = 1
+      schedulerStates[key] |= 1
       // It was unfinished when the recorder came.
       if states.unfinished.contains(row.start) { unfinishedSince[key] = first ?? time }
     }
@@ -130,7 +132,10 @@ struct ThreadTimeScan {
     if row.start == states.processing { try end(row, cursor, time) }
     if row.finish == states.processing, let worker = try worker(ofText: row.worker, at: row.seq) {
       assignments[key] = Assignment(worker: worker, since: time)
+      withdrawn.remove(WorkerTask(worker: worker, key: key))
     }
+    // Who submits it again wants another result.
+    if row.finish == states.forgotten { schedulerStates[key] &= ~2 }
   }
 
   private mutating func addUnfinished(_ key: Int64, _ interval: Interval) throws {
@@ -149,11 +154,14 @@ struct ThreadTimeScan {
     if hasResult {
       let args = cursor.withArgs(of: row) { RunArgs(String(decoding: $0, as: UTF8.self)) }
       (spans, address) = (args?.spans ?? [], args?.worker)
+      input.largestResult = max(input.largestResult, args?.nbytes ?? 0)
     }
     let worker = address.flatMap { lives.place($0, at: row.seq) } ?? assignment?.worker
     guard let worker else { return }
     let place = WorkerTask(worker: worker, key: row.key)
-    let task = try tasks.index(of: row.key)
+    let isWasted = !(row.finish == states.memory && isFirstResult(row.key))
+    let task = try tasks.index(of: row.key, isWasted: isWasted)
+    if hasResult { withdrawn.remove(place) } else { withdrawn.insert(place) }
     let slot = runs.removeValue(forKey: place)
     let waits = locks.take(place)
     let work = add(spans, worker, task, waits)
@@ -174,6 +182,13 @@ struct ThreadTimeScan {
     }
     // The result is on its way.
     if hasResult, let computed { input.schedulerLag.append(Interval(computed, time)) }
+  }
+
+  /// Whether a result is the first one of its task, which has one from now on.
+  private mutating func isFirstResult(_ key: Int64) -> Bool {
+    let isFirst = schedulerStates[key] & 2 == 0
+    schedulerStates[key] |= 2
+    return isFirst
   }
 
   /// Adds spans of work, and returns when a thread worked.
@@ -308,7 +323,7 @@ struct ThreadTimeScan {
       }
     }
     for (place, interval) in runs {
-      let task = try tasks.index(of: place.key)
+      let task = try tasks.index(of: place.key, isWasted: withdrawn.contains(place))
       add(interval, place.worker, task, locks.take(place))
     }
     input.tasks = tasks.tasks

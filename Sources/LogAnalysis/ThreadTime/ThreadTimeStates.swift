@@ -3,7 +3,7 @@ import TaskLogPlugin
 
 /// The row IDs of the states that matter to `ThreadTimeScan`.
 struct ThreadTimeStates {
-  let processing, queued, memory, erred: Int64
+  let processing, queued, memory, erred, forgotten: Int64
   /// Those in which a task of a graph is not finished, at the scheduler.
   let unfinished: Set<Int64>
   let cancelled: Set<Int64>
@@ -15,6 +15,7 @@ struct ThreadTimeStates {
     queued = try number(.queued)
     memory = try number(.memory)
     erred = try number(.erred)
+    forgotten = try number(.forgotten)
     unfinished = Set(try [State.waiting, .noWorker, .queued, .processing].map(number))
     cancelled = Set(try [State.cancelled, .resumed].map(number))
     var atWorker: [Int64: WorkerTaskState] = [:]

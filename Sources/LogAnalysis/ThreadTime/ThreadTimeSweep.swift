@@ -176,14 +176,19 @@ package struct ThreadTimeSweep {
     _ nanoseconds: Int64, lock: String? = nil
   ) {
     guard nanoseconds > 0, !input.selectsTasks || task?.isSelected == true else { return }
-    result.split[kind] += nanoseconds
-    result.prefixes.add(task?.prefix, kind, nanoseconds)
-    result.clients.add(task?.client, kind, nanoseconds)
-    result.spans.add(task?.span, kind, nanoseconds)
-    result.workers.add(worker.name, kind, nanoseconds)
-    result.locks.add(lock, kind, nanoseconds)
+    let isWasted = task?.isWasted ?? false
+    func add(to dimension: inout ThreadTime.Dimension, _ name: String?) {
+      dimension.add(name, kind, nanoseconds, isWasted: isWasted)
+    }
+    result.split.add(kind, nanoseconds, isWasted: isWasted)
+    add(to: &result.prefixes, task?.prefix)
+    add(to: &result.clients, task?.client)
+    add(to: &result.spans, task?.span)
+    add(to: &result.jobs, task?.job)
+    add(to: &result.workers, worker.name)
+    add(to: &result.locks, lock)
     guard result.intervals.indices.contains(index) else { return }
-    result.intervals[index][kind] += nanoseconds
+    result.intervals[index].add(kind, nanoseconds, isWasted: isWasted)
   }
 }
 

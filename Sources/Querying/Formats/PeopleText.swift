@@ -7,6 +7,7 @@ enum PeopleText {
     if let number = value.number {
       switch column.kind {
       case .seconds: return (Units.duration(seconds: number), true)
+      case .hours: return (Units.duration(hours: number), true)
       case .bytes: return (Units.bytes(number), true)
       case .share: return (Units.percent(number), true)
       case .epoch: return (Units.time(iso(seconds: number)), false)

@@ -18,6 +18,8 @@ package struct Column: Sendable {
     case key
     /// A duration in seconds.
     case seconds
+    /// A time of threads in hours.
+    case hours
     /// A size in bytes.
     case bytes
     /// A part of a whole, of which 1 is all.
@@ -35,7 +37,13 @@ package struct Column: Sendable {
   /// The minimum width on a narrow terminal.
   package var leastWidth: Int
   /// The name on a terminal, if the name tells a unit that is not shown there.
-  package var heading: String { kind == .seconds && name == "seconds" ? "duration" : name }
+  package var heading: String {
+    switch kind {
+    case .seconds where name == "seconds": "duration"
+    case .hours where name.hasSuffix("_hours"): String(name.dropLast("_hours".count))
+    default: name
+    }
+  }
   /// Whether a terminal does not show the column if it is the same in all rows: the run that was
   /// selected, the first life of each worker.
   package var isOmittedIfSame: Bool { name == "run" && rank > 0 || name == "life" }
@@ -48,7 +56,7 @@ package struct Column: Sendable {
     self.rank = rank
     self.leastWidth =
       switch kind {
-      case .time, .date, .state, .epoch, .seconds, .bytes, .share: .max
+      case .time, .date, .state, .epoch, .seconds, .hours, .bytes, .share: .max
       default: leastWidth ?? max(8, name.count)
       }
   }

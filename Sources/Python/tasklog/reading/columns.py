@@ -15,17 +15,19 @@ _NAMES = {
         "seq", "life", "count", "source_seq", "transitions", "dispatch_count", "done", "failures",
         "retries", "dependents", "first_seq", "cause_seq", "step", "nthreads", "tasks", "failed",
         "retried", "nbytes", "workers", "attempt", "waiting", "wanted", "bytes", "disagreed",
-        "chosen", "best", "threads", "processing", "fetch_bytes",
+        "chosen", "best", "threads", "processing", "fetch_bytes", "memory_low", "memory_high",
+        "memory_seen", "sampled_tasks", "samples", "left_out", "held", "moved", "limit", "seen",
     ),
     FLOATS: (
         "duration", "seconds", "share", "elapsed", "busy", "utilization", "occupancy",
         "clock_offset", "clock_uncertainty", "compute", "p50", "p95", "max", "start_in",
+        "cpu_share", "covered", "used_hours", "wasted_hours", "idle_hours",
     ),
     TEXT: (
         "run", "key", "state", "prefix", "worker", "typename", "exception", "traceback",
         "key_group", "source", "start", "finish", "stimulus", "args", "action", "reason", "hook",
         "phase", "cause_key", "first_key", "first_traceback", "sentence", "evidence", "chain",
-        "cause", "severity", "kind", "subject", "certainty", "finding", "rule",
+        "cause", "severity", "kind", "subject", "certainty", "finding", "rule", "basis",
     ),
 }  # fmt: skip
 _TYPES = {name: type for type, names in _NAMES.items() for name in names}

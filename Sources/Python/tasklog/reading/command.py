@@ -94,6 +94,16 @@ TABLES: dict[str, dict[str, list[str]]] = {
             "action", "evidence",
         ],
     },
+    "sizing": {
+        "prefixes": [
+            "run", "prefix", "tasks", "memory_low", "memory_high", "memory_seen", "basis",
+            "sampled_tasks", "samples", "left_out", "held", "cpu_share", "busy", "bytes", "moved",
+        ],
+        "workers": [
+            "run", "threads", "workers", "memory_low", "memory_high", "limit", "covered", "seen",
+        ],
+        "hours": ["run", "kind", "name", "used_hours", "wasted_hours", "idle_hours"],
+    },
     "explain": {
         "sentences": ["run", "attempt", "time", "sentence", "evidence"],
         "candidates": [

@@ -380,6 +380,18 @@ class Run:
         """
         return self._analysis("advice")["advice"]
 
+    def sizing(self) -> Report:
+        """What the tasks needed, which workers would have held the run, and what it cost.
+
+        Returns
+        -------
+        Report
+            The tables ``prefixes``, ``workers`` and ``hours``. ``memory_low`` and ``memory_high``
+            are the range in bytes in which the peak of a task, or of a worker's process, is
+            expected; an end that is not known has no value. ``hours`` is the time of threads.
+        """
+        return self._analysis("sizing")
+
     def explain(self, key: Any) -> Report:
         """What happened to a task and why, in sentences.
 
