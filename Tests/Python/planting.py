@@ -100,7 +100,7 @@ def observe(planted: Planted, folder: Path) -> list[dict[str, Any]]:
     with recorded(planted, folder) as (client, log), contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.contextmanager(planted.run)(client, folder))
         # Events of workers arrive a moment later.
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + DEADLINE
         while True:
             with contextlib.suppress(AssertionError):
                 causes = answer(log, "explain", "--stuck")
