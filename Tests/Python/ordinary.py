@@ -21,23 +21,23 @@ from distributed import Client, Queue, Variable, as_completed, fire_and_forget, 
 
 import advised
 from advised import nap
-from planting import Planted, told, warned
+from planting import Situation, told, warned
 from workloads import increment
 
-ORDINARY: dict[str, Planted] = {
-    name: Planted(name, run, ()) for name, run in advised.ORDINARY.items()
+ORDINARY: dict[str, Situation] = {
+    name: Situation(name, run, ()) for name, run in advised.ORDINARY.items()
 }
 #: With two processes of two threads each.
 SEVERAL = {"processes": True}
 
 
 def ordinary(function: Callable[[Client, Path], Any]) -> Callable[[Client, Path], Any]:
-    ORDINARY[function.__name__] = Planted(function.__name__, function, ())
+    ORDINARY[function.__name__] = Situation(function.__name__, function, ())
     return function
 
 
 def _work(name: str, function: Callable[[], Any], **cluster: Any) -> None:
-    ORDINARY[name] = Planted(name, lambda client, folder: function(), (), cluster=cluster)
+    ORDINARY[name] = Situation(name, lambda client, folder: function(), (), cluster=cluster)
 
 
 def square(value: float) -> float:

@@ -30,7 +30,7 @@ UNBOUND = {
 
 
 @dataclass(frozen=True)
-class Planted:
+class Situation:
     """A workload, and what is to be said about it."""
 
     name: str
@@ -71,7 +71,7 @@ def answer(log: Path, *arguments: str) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def recorded(planted: Planted, folder: Path) -> Iterator[tuple[Client, Path]]:
+def recorded(planted: Situation, folder: Path) -> Iterator[tuple[Client, Path]]:
     log = folder / "run.db"
     options = {"n_workers": 2, "threads_per_worker": 2, "processes": False} | planted.cluster
     with (
@@ -91,7 +91,7 @@ def recorded(planted: Planted, folder: Path) -> Iterator[tuple[Client, Path]]:
         yield client, log
 
 
-def observe(planted: Planted, folder: Path) -> list[dict[str, Any]]:
+def observe(planted: Situation, folder: Path) -> list[dict[str, Any]]:
     """The advice about a run, or the causes for which it hangs; those first that matter most."""
     if not planted.hangs:
         with recorded(planted, folder) as (client, log):
@@ -109,9 +109,11 @@ def observe(planted: Planted, folder: Path) -> list[dict[str, Any]]:
             time.sleep(0.2)
 
 
-def told(planted: Planted) -> tuple[list[dict[str, Any]], float]:
-    """What is said about a run, and the seconds that it took."""
+def told(planted: Situation, keep: Path | None = None) -> tuple[list[dict[str, Any]], float]:
+    """What is said about a run, whose log may be kept in a folder, and the seconds that it took."""
     begin = time.monotonic()
+    if keep:
+        return observe(planted, keep), time.monotonic() - begin
     with tempfile.TemporaryDirectory(prefix="planted") as folder:
         rows = observe(planted, Path(folder))
     return rows, time.monotonic() - begin

@@ -24,18 +24,18 @@ from distributed import Client, Event, Future, Lock, Status, get_client, wait
 import workloads
 from advised import nap
 from clusters import wait_for
-from planting import Planted, kinds, told
+from planting import Situation, kinds, told
 from situations_advice import Slow, SlowToLoad, addresses, hold, take
 from situations_stuck import called, is_running
 
-REPORTS: dict[str, Planted] = {}
+REPORTS: dict[str, Situation] = {}
 PROCESSES = {"processes": True}
 
 
 def report(*expected: str, **options: Any) -> Callable[[Any], Any]:
     def add(run: Any) -> Any:
         name = run.__name__.replace("_", "-")
-        REPORTS[name] = Planted(name, run, expected, **options)
+        REPORTS[name] = Situation(name, run, expected, **options)
         return run
 
     return add

@@ -1,24 +1,25 @@
 """A situation for each kind of advice and for each kind of waiting, on real Dask clusters.
 
-    situations.py [NAMES]
+    situations.py [--keep FOLDER] [NAMES]
 
 runs them, and prints for each what is expected and what was found first. A warning of another kind
-is a failure, too.
+is a failure, too. `--keep` leaves the log of one in a folder.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Iterable
+from pathlib import Path
 
-from planting import Planted, kinds, told, warned
+from planting import Situation, kinds, told, warned
 from situations_advice import ADVICE
 from situations_stuck import STUCK
 
 SITUATIONS = {each.name: each for each in (*ADVICE, *STUCK)}
 
 
-def judge(planted: Planted, rows: list[dict]) -> str:
+def judge(planted: Situation, rows: list[dict]) -> str:
     """What is wrong; empty if nothing is."""
     if kinds(rows)[:1] != list(planted.expected[:1]):
         return f"expected {planted.expected[0]}"
@@ -26,15 +27,19 @@ def judge(planted: Planted, rows: list[dict]) -> str:
     return f"also warned of {', '.join(sorted(others))}" if others else ""
 
 
-def main(names: Iterable[str]) -> int:
-    chosen = [SITUATIONS[name] for name in names] or list(SITUATIONS.values())
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*", choices=[*SITUATIONS, []], metavar="NAMES")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
+    given = parser.parse_args()
+    chosen = [SITUATIONS[name] for name in given.names] or list(SITUATIONS.values())
     failures = skipped = 0
     for planted in chosen:
         if not planted.can_run:
             skipped += 1
             print(f"{planted.name:24} skipped: {planted.needs} is not installed", flush=True)
             continue
-        rows, seconds = told(planted)
+        rows, seconds = told(planted, given.keep)
         wrong = judge(planted, rows)
         failures += bool(wrong)
         found = ", ".join(kinds(rows)[:3]) or "nothing"
@@ -48,4 +53,4 @@ def main(names: Iterable[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -15,7 +15,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 import advised
 import workloads
 from advised import nap
-from planting import Planted
+from planting import Situation
 
 
 def addresses(client: Client) -> list[str]:
@@ -232,42 +232,42 @@ TCP = {"protocol": "tcp://"}
 TIGHT = PROCESSES | {"n_workers": 1, "memory_limit": "400MB"}
 
 ADVICE = [
-    *(Planted(name, run, (name,)) for name, run in advised.MISTAKES.items()),
-    Planted(
+    *(Situation(name, run, (name,)) for name, run in advised.MISTAKES.items()),
+    Situation(
         "lost-workers", advised.lost_workers, ("lost-workers",),
         cluster=PROCESSES | {"n_workers": 1, "threads_per_worker": 1},
     ),
-    Planted("small-tasks", small_tasks, ("small-tasks",)),
-    Planted("few-tasks", few_tasks, ("few-tasks",)),
-    Planted("stealing", stealing, ("stealing", "transfers", "imbalance"), cluster=TCP),
-    Planted("transfers", transfers, ("transfers",), cluster=TCP),
-    Planted(
+    Situation("small-tasks", small_tasks, ("small-tasks",)),
+    Situation("few-tasks", few_tasks, ("few-tasks",)),
+    Situation("stealing", stealing, ("stealing", "transfers", "imbalance"), cluster=TCP),
+    Situation("transfers", transfers, ("transfers",), cluster=TCP),
+    Situation(
         "spilling", spilling, ("spilling",), cluster={"n_workers": 1, "memory_limit": "200MB"},
         config={"distributed.worker.memory.target": 0.6}, also=("worker-busy",),
     ),
-    Planted(
+    Situation(
         "paused-workers", paused_workers, ("paused-workers",), cluster=TIGHT,
         config={"distributed.worker.memory.pause": 0.7}, also=("memory-near-limit",),
     ),
-    Planted("memory-near-limit", near_limit, ("memory-near-limit",), cluster=TIGHT),
-    Planted("held-results", held_results, ("held-results",), cluster={"memory_limit": "1500MB"}),
-    Planted("scheduler-busy", scheduler_busy, ("scheduler-busy",), cluster=PROCESSES),
-    Planted("worker-busy", worker_busy, ("worker-busy",), cluster=PROCESSES),
-    Planted("large-graph", large_graph, ("large-graph",)),
-    Planted("large-arguments", large_arguments, ("large-arguments",)),
-    Planted(
+    Situation("memory-near-limit", near_limit, ("memory-near-limit",), cluster=TIGHT),
+    Situation("held-results", held_results, ("held-results",), cluster={"memory_limit": "1500MB"}),
+    Situation("scheduler-busy", scheduler_busy, ("scheduler-busy",), cluster=PROCESSES),
+    Situation("worker-busy", worker_busy, ("worker-busy",), cluster=PROCESSES),
+    Situation("large-graph", large_graph, ("large-graph",)),
+    Situation("large-arguments", large_arguments, ("large-arguments",)),
+    Situation(
         "held-gil", held_gil, ("held-gil",), needs="gilknocker",
         cluster=PROCESSES | {"n_workers": 1, "threads_per_worker": 4},
     ),
-    Planted("lock-waits", lock_waits, ("lock-waits",)),
-    Planted("idle-cluster", idle_cluster, ("idle-cluster",)),
-    Planted("waiting-clients", waiting_clients, ("waiting-clients",)),
-    Planted("late-workers", late_workers, ("late-workers",), cluster={"n_workers": 1}),
-    Planted("leaving-workers", leaving_workers, ("leaving-workers",)),
-    Planted(
+    Situation("lock-waits", lock_waits, ("lock-waits",)),
+    Situation("idle-cluster", idle_cluster, ("idle-cluster",)),
+    Situation("waiting-clients", waiting_clients, ("waiting-clients",)),
+    Situation("late-workers", late_workers, ("late-workers",), cluster={"n_workers": 1}),
+    Situation("leaving-workers", leaving_workers, ("leaving-workers",)),
+    Situation(
         "clock-offsets", clock_offsets, ("clock-offsets",), cluster={"worker_class": FarWorker},
         # All parts of this cluster share the GIL.
         config={"distributed.admin.system-monitor.gil.enabled": False},
     ),
-    Planted("gaps", gaps, ("gaps",)),
+    Situation("gaps", gaps, ("gaps",)),
 ]  # fmt: skip

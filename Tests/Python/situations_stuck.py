@@ -12,7 +12,7 @@ from distributed.worker_state_machine import FreeKeysEvent
 
 from advised import nap
 from clusters import wait_for
-from planting import Planted
+from planting import Situation
 from situations_advice import addresses
 
 TOLERANT = {"n_workers": 2, "threads_per_worker": 1}
@@ -183,18 +183,20 @@ def not_sent(client: Client, folder: Path) -> Iterator[None]:
 
 TCP = {"protocol": "tcp://"}
 STUCK = [
-    Planted("stuck-lock", lock, ("lock",), hangs=True),
-    Planted("stuck-restrictions", restrictions, ("restrictions",), hangs=True),
-    Planted("stuck-resources", resources, ("resources",), hangs=True),
-    Planted("stuck-no-worker", no_worker, ("no-worker",), hangs=True, cluster={"n_workers": 0}),
-    Planted("stuck-paused-workers", paused, ("paused-workers",), hangs=True),
-    Planted("stuck-running", running, ("running",), hangs=True),
-    Planted("stuck-not-received", not_received, ("not-received",), hangs=True),
-    Planted("stuck-result-not-received", result_not_received, ("result-not-received",), hangs=True),
-    Planted("stuck-disagreement", disagreement, ("disagreement",), hangs=True, cluster=TOLERANT),
-    Planted("stuck-missing-input", missing_input, ("missing-input",), hangs=True, cluster=TCP),
-    Planted("stuck-not-sent", not_sent, ("not-sent",), hangs=True),
-    Planted(
+    Situation("stuck-lock", lock, ("lock",), hangs=True),
+    Situation("stuck-restrictions", restrictions, ("restrictions",), hangs=True),
+    Situation("stuck-resources", resources, ("resources",), hangs=True),
+    Situation("stuck-no-worker", no_worker, ("no-worker",), hangs=True, cluster={"n_workers": 0}),
+    Situation("stuck-paused-workers", paused, ("paused-workers",), hangs=True),
+    Situation("stuck-running", running, ("running",), hangs=True),
+    Situation("stuck-not-received", not_received, ("not-received",), hangs=True),
+    Situation(
+        "stuck-result-not-received", result_not_received, ("result-not-received",), hangs=True
+    ),
+    Situation("stuck-disagreement", disagreement, ("disagreement",), hangs=True, cluster=TOLERANT),
+    Situation("stuck-missing-input", missing_input, ("missing-input",), hangs=True, cluster=TCP),
+    Situation("stuck-not-sent", not_sent, ("not-sent",), hangs=True),
+    Situation(
         "stuck-unknown", running, ("unknown",), hangs=True, recorder={"workers": False}
     ),
 ]  # fmt: skip

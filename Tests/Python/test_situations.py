@@ -1,14 +1,15 @@
-"""A part of the situations of `situations.py`: each is said of its run.
+"""A part of the situations of `situations.py`: each is the first thing that is said of its run.
 
-The command runs all of them, and says whether each is the first thing that is said, and the only
-warning. That is true on a quiet machine: on a busy one a late event loop may be worth more.
-`public_reports.py` has those of public reports, and `ordinary.py` the workloads of which nothing is
-to be said.
+The command runs all of them, `public_reports.py` those of public reports, and `ordinary.py` the
+workloads of which nothing is to be said. Each runs in another process: workers within that of the
+tests would share its memory, of which there is truthful advice.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,8 @@ import pytest
 
 import advised
 import planting
+from clusters import DEADLINE
 from ordinary import ORDINARY
-from planting import observe
 from public_reports import REPORTS
 from situations import SITUATIONS
 
@@ -37,20 +38,22 @@ SOME = (
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_a_situation_is_said_of_its_run(
-    name: str, tasklog: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_situation_is_the_first_thing_that_is_said_of_its_run(
+    name: str, tasklog: Callable[..., str], tmp_path: Path
 ) -> None:
     program = tasklog.program  # type: ignore[attr-defined]
-    monkeypatch.setattr(planting, "program", lambda: program)
-    planted = SITUATIONS[name]
-    rows = observe(planted, tmp_path)
-    (kind,) = planted.expected[:1]
-    said = [row for row, each in zip(rows, planting.kinds(rows), strict=True) if each == kind]
-    assert said, rows
-    if planted.hangs:
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("situations.py"), "--keep", tmp_path, name],
+        capture_output=True, text=True, timeout=5 * DEADLINE,
+        env={**os.environ, "TASKLOG_TEST_PROGRAM": str(program)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    if SITUATIONS[name].hangs:
         return
     # The evidence is a command as one types it.
-    command = f'"{program}" {said[0]["evidence"]} --log "{tmp_path / "run.db"}"'
+    log = tmp_path / "run.db"
+    evidence = planting.answer(log, "advice")[0]["evidence"]
+    command = f'"{program}" {evidence} --log "{log}"'
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout, command

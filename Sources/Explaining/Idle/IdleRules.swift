@@ -67,14 +67,16 @@ struct IdleRules {
     Units.duration(nanoseconds: max(0, stop - start))
   }
 
-  /// ` for 12 s`, or nothing if it is not known.
+  /// ` for 12 s`, or nothing if it is not known or has just begun.
   func lasting(_ since: Int64?) -> String {
-    since.map { " for \(duration($0, run.moment))" } ?? ""
+    guard let since, since < run.moment else { return "" }
+    return " for \(duration(since, run.moment))"
   }
 
   /// ` 12 s before`, or nothing if it is not known.
   func ago(_ since: Int64?) -> String {
-    since.map { " \(duration($0, run.moment)) before" } ?? ""
+    guard let since else { return "" }
+    return since < run.moment ? " \(duration(since, run.moment)) before" : " at that moment"
   }
 
   func was(_ count: Int) -> String { count == 1 ? "was" : "were" }
@@ -110,7 +112,7 @@ struct IdleRules {
     }
     tasks.sort { ($0.since ?? 0, $0.key) < ($1.since ?? 0, $1.key) }
     let threads = worker.info.nthreads
-    idle = max(0, threads - tasks.count)
+    idle = max(0, max(0, threads) - tasks.count)
     guard let first = tasks.first else { return }
     let waits = run.views[worker.info.address]?.waits ?? [:]
     var names = tasks.prefix(3).map { task in

@@ -88,10 +88,13 @@ extension LogReader {
   ///
   /// - Throws: `LogError`.
   package func stuckCauses(of run: RunInfo, at point: PointInTime = .end) throws -> [StuckCause] {
-    try StuckFinder(try StuckRun(self, run, at: point)).causes.map { cause in
+    let causes = StuckFinder(try StuckRun(self, run, at: point)).causes
+    guard causes.contains(where: { $0.doubt != nil }) else { return causes }
+    let finder = try DisagreementFinder(self, run, at: point)
+    return try causes.map { cause in
       guard let doubt = cause.doubt else { return cause }
       var cause = cause
-      cause.disagreement = try disagreement(about: doubt, in: run, until: point.includes)
+      cause.disagreement = try finder.disagreement(about: doubt)
       if let disagreement = cause.disagreement {
         // The others say it themselves.
         if [.disagreement, .missingInput].contains(cause.kind) {

@@ -169,11 +169,8 @@ struct TaskExplainer {
       parts.append("\(duration(sent.time, step.time)) in all")
     }
     let moved = sent.worker.map { $0 != worker } ?? false
-    let list =
-      parts.count == 1
-      ? parts[0] : parts.dropLast().joined(separator: ", ") + " and \(parts[parts.count - 1])"
     say(
-      "It \(moved ? "was moved to worker \(worker) and " : "")began to run: it had waited \(list).",
+      "It \(moved ? "was moved to worker \(worker) and " : "")began to run: it had waited \(Words.list(parts)).",
       step, sent.seq)
   }
 }

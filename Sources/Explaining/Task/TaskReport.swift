@@ -15,9 +15,10 @@ extension Reports {
     var all: [(run: Int64, sentence: TaskExplanation.Sentence)] = []
     var choices: [(run: Int64, choice: TaskExplanation.Choice)] = []
     for run in runs {
+      let history = try TaskHistory(reader, run)
       for case .key(let key) in try reader.subjects(named: name) {
-        let explanation = try reader.explanation(
-          ofKey: key, in: run, choices: isFull ? .all : .usual)
+        let explanation = try history.explanation(
+          ofKey: key, choices: isFull ? .all : .usual)
         all += explanation.sentences.map { (run.number, $0) }
         choices += explanation.choices.map { (run.number, $0) }
       }

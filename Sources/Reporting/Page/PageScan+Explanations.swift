@@ -30,12 +30,13 @@ extension PageScan {
   /// - Throws: what `explain` throws.
   mutating func addExplanations(_ explain: ReportPage.Explain) throws {
     var seen: Set<Int> = []
+    let ofRun = try runs.map { try explain($0.run) }
     let failed = failures.failures.prefix(Self.mostFailures).map(\.task)
     for task in failed + lanes.longest(Self.mostSpans).map({ Int($0.task) })
     where seen.insert(task).inserted {
       let slot = tasks.slots[task]
       guard slot.key != 0 else { continue }
-      let sentences = try explain(slot.key, runs[Int(slot.run)].run)
+      let sentences = try ofRun[Int(slot.run)](slot.key)
       if !sentences.isEmpty { explanations.rows.append((task, sentences)) }
     }
   }

@@ -22,8 +22,8 @@ package enum ReportPage {
     }
   }
 
-  /// The sentences about a task, by the row ID of its key.
-  package typealias Explain = (_ key: Int64, _ run: RunInfo) throws -> [Sentence]
+  /// Makes what gives the sentences about a task of a run, by the row ID of its key.
+  package typealias Explain = (_ run: RunInfo) throws -> (_ key: Int64) throws -> [Sentence]
 
   /// Runs that are shown together as one.
   package struct Side {
@@ -40,7 +40,7 @@ package enum ReportPage {
 
     package init(
       reader: LogReader, runs: [RunInfo], name: String, scopes: RunScopes = RunScopes(),
-      shares: [String] = [], explain: @escaping Explain = { _, _ in [] }
+      shares: [String] = [], explain: @escaping Explain = { _ in { _ in [] } }
     ) {
       self.explain = explain
       self.scopes = scopes

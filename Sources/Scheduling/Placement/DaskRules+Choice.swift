@@ -13,24 +13,15 @@ extension DaskRules {
     } else {
       placement = ofNonRootish(task)
     }
-    placement.isRootish = isRootish || event.start == .queued
-    placement.isRestricted = task.isRestricted
-    placement.others = max(0, state.running.count - placement.candidates.count)
-    placement.candidates.sort {
-      ($0.isBest ? 0 : 1, $0.start, $0.nbytes, $0.address)
-        < ($1.isBest ? 0 : 1, $1.start, $1.nbytes, $1.address)
-    }
+    placement.complete(task, state, isRootish: isRootish || event.start == .queued)
     return placement
   }
 
   /// Dask's `is_rootish`.
   private func isRootish(_ task: TaskState) -> Bool {
-    if task.isRestricted { return false }
-    if task.hints?.isProducer == true { return true }
-    let group = task.group
-    return group.size > state.totalThreads * 2
-      && group.dependencies.count < settings.rootishGroups
-      && group.dependencies.reduce(0) { $0 + $1.size } < settings.rootishDependencies
+    if task.hints?.isProducer == true, !task.isRestricted { return true }
+    return state.isRootish(
+      task, groups: settings.rootishGroups, dependencies: settings.rootishDependencies)
   }
 
   /// A plugin may have changed it since the graph arrived.

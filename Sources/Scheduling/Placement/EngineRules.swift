@@ -20,13 +20,7 @@ package final class EngineRules: PlacementRules {
   package func placement(of task: TaskState, at event: Event) -> Placement {
     let isRootish = event.start == .queued || event.start == .waiting && core.isRootish(task)
     var placement = isRootish ? ofFreeThreads(task) : ofPool(task)
-    placement.isRootish = isRootish
-    placement.isRestricted = task.isRestricted
-    placement.others = max(0, state.running.count - placement.candidates.count)
-    placement.candidates.sort {
-      ($0.isBest ? 0 : 1, $0.start, $0.nbytes, $0.address)
-        < ($1.isBest ? 0 : 1, $1.start, $1.nbytes, $1.address)
-    }
+    placement.complete(task, state, isRootish: isRootish)
     return placement
   }
 

@@ -53,6 +53,17 @@ package struct Placement: Sendable {
 
   package var best: [Candidate] { candidates.filter(\.isBest) }
 
+  /// Adds what is the same for all rules, and sorts the candidates.
+  mutating func complete(_ task: TaskState, _ state: SchedulerState, isRootish: Bool) {
+    self.isRootish = isRootish
+    isRestricted = task.isRestricted
+    others = max(0, state.running.count - candidates.count)
+    candidates.sort {
+      ($0.isBest ? 0 : 1, $0.start, $0.nbytes, $0.address)
+        < ($1.isBest ? 0 : 1, $1.start, $1.nbytes, $1.address)
+    }
+  }
+
   package func isBest(_ address: String?) -> Bool {
     candidates.contains { $0.isBest && $0.address == address }
   }

@@ -2,6 +2,20 @@ import TaskLogPlugin
 
 /// The workers among which one is chosen for a task.
 extension SchedulerState {
+  /// Whether a task is one of many with few or no inputs: Dask's `is_rootish`.
+  ///
+  /// - Parameters:
+  ///   - groups: its group depends on fewer groups than these.
+  ///   - dependencies: these have fewer tasks in all.
+  func isRootish(_ task: TaskState, groups: Int, dependencies: Int) -> Bool {
+    if task.isRestricted { return false }
+    let group = task.group
+    // A file may have any number of threads.
+    return Int64(group.size) > Int64(totalThreads) * 2
+      && group.dependencies.count < groups
+      && group.dependencies.reduce(0) { $0 + $1.size } < dependencies
+  }
+
   /// The running workers that may run a task: Dask's `valid_workers`.
   func validWorkers(_ task: TaskState) -> [WorkerInfo] {
     var workers = running

@@ -10,18 +10,14 @@ extension SchedulerCore {
 
   /// Whether a task is one of many with few or no dependencies: Dask's `is_rootish`.
   func isRootish(_ task: TaskState) -> Bool {
-    guard task.resourceRestrictions.isEmpty, task.workerRestrictions.isEmpty else { return false }
-    let group = task.group
-    guard group.size > state.totalThreads * 2, group.dependencies.count < Self.rootishGroups
-    else { return false }
-    return group.dependencies.reduce(0) { $0 + $1.size } < Self.rootishDependencies
+    state.isRootish(task, groups: Self.rootishGroups, dependencies: Self.rootishDependencies)
   }
 
   /// How many more tasks can be sent to a worker: Dask's `_task_slots_available`.
   func slots(_ worker: WorkerInfo) -> Int {
     guard options.workerSaturation.isFinite else { return .max }
     let maximum = max((options.workerSaturation * Double(worker.nthreads)).rounded(.up), 1)
-    return Int(maximum) - (worker.processing.count - worker.longRunning.count)
+    return Int(saturating: maximum) - (worker.processing.count - worker.longRunning.count)
   }
 
   /// The least busy worker with a free slot, or `nil` if all are full: Dask's

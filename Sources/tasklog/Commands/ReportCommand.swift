@@ -139,9 +139,12 @@ struct ReportCommand: ParsableCommand {
     return ReportPage.Side(
       reader: reader, runs: try logSet.parts[0].runs(reader),
       name: logSet.named.map(\.name).map(Self.name).joined(separator: " + "),
-      explain: { key, run in
-        try reader.explanation(ofKey: key, in: run, choices: .none).sentences.map {
-          ReportPage.Sentence(attempt: Int64($0.attempt), time: $0.time, text: $0.text)
+      explain: { run in
+        let history = try TaskHistory(reader, run)
+        return { key in
+          try history.explanation(ofKey: key, choices: .none).sentences.map {
+            ReportPage.Sentence(attempt: Int64($0.attempt), time: $0.time, text: $0.text)
+          }
         }
       })
   }

@@ -3,28 +3,38 @@ import LogAnalysis
 import LogFormat
 import TaskLogPlugin
 
-extension LogReader {
+/// Tells what happened to tasks of a run and why.
+package struct TaskHistory {
   /// For which choices of workers the state of the scheduler is rebuilt.
   package enum ExplainedChoices { case none, usual, all }
 
   /// The number of events up to which a state is rebuilt by default: reading them takes about a second.
   private static let usualEvents: Int64 = 1_000_000
 
-  /// What happened to a task of a run and why.
-  ///
+  private let reader: LogReader
+  private let run: RunInfo
+  private let clocks: ClockOffsets
+  private let lives: WorkerLives
+  private let schedulers: Set<Int64>
+
+  /// - Throws: `LogError`.
+  package init(_ reader: LogReader, _ run: RunInfo) throws {
+    (self.reader, self.run) = (reader, run)
+    (clocks, lives) = (try reader.clockOffsets(of: run), try reader.workerLives(of: run))
+    schedulers = Set(
+      try reader.sources(of: run).filter { $0.source.kind == .scheduler }.map(\.number))
+  }
+
   /// - Parameters:
   ///   - key: the row ID of its key.
   ///   - choices: those whose reasons are given.
   /// - Throws: `LogError`.
   package func explanation(
-    ofKey key: Int64, in run: RunInfo, choices: ExplainedChoices = .usual
+    ofKey key: Int64, choices: ExplainedChoices = .usual
   ) throws -> TaskExplanation {
-    let sources = try sources(of: run)
-    let (clocks, lives) = (try clockOffsets(of: run), try workerLives(of: run))
-    let schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
     var steps: [TaskStep] = []
     var inputs: Set<String>?
-    for recorded in try story(of: .key(key), in: run) {
+    for recorded in try reader.story(of: .key(key), in: run) {
       let event = recorded.event
       if event.hook == .stimulus, let args = Self.value(event.args),
         args["op"]?.string == "compute-task", case .dict(let entries)? = args["who_has"]
@@ -54,17 +64,17 @@ extension LogReader {
       steps.append(step)
     }
     if choices != .none {
-      steps = try withPlacements(steps, ofKey: key, in: run, lives, isFull: choices == .all)
+      steps = try withPlacements(steps, ofKey: key, isFull: choices == .all)
     }
     return TaskExplainer.explain(steps, inputs: inputs)
   }
 
   /// The steps with the reasons for the choices of workers, and with steals.
   private func withPlacements(
-    _ steps: [TaskStep], ofKey key: Int64, in run: RunInfo, _ lives: WorkerLives, isFull: Bool
+    _ steps: [TaskStep], ofKey key: Int64, isFull: Bool
   ) throws -> [TaskStep] {
     guard let last = steps.last(where: { $0.observer == .scheduler && $0.isAtWorker }),
-      let key = try keys.element(key)
+      let key = try reader.keys.element(key)
     else { return steps }
     var steps = steps
     let eventCount = last.seq - (run.firstSeq ?? last.seq)
@@ -77,7 +87,7 @@ extension LogReader {
       return steps
     }
     var steals: [TaskStep] = []
-    for walk in try PlacementWalk.walks(self, run) {
+    for walk in try PlacementWalk.walks(reader, run) {
       try walk.run(of: key, through: last.seq) { recorded in
         guard let place = steps.firstIndex(where: { $0.seq == recorded.seq }) else { return }
         let sentence = PlacementSentence.text(
@@ -108,23 +118,23 @@ extension LogReader {
     guard recorded.stimulusNumber != 0,
       recorded.event.stimulusID?.hasPrefix("task-finished") ?? false
     else { return nil }
-    return try translating {
+    return try reader.translating {
       // The events of a stimulus follow each other, and there is no index of stimuli.
-      let select = try connection.prepare(
+      let select = try reader.connection.prepare(
         """
         SELECT seq, key, stimulus, finish FROM event WHERE source = ? AND source_seq < ?
         ORDER BY source_seq DESC
         """)
       try select.bind(1, recorded.source)
       try select.bind(2, recorded.sourceSeq)
-      let memory = try number(ofText: State.memory.name)
+      let memory = try reader.number(ofText: State.memory.name)
       while try select.step() {
         guard let stimulus = select.optionalInteger(2) else { continue }
         guard stimulus == recorded.stimulusNumber else { return nil }
         guard let key = select.optionalInteger(1), key != recorded.keyNumber,
           select.optionalInteger(3) == memory
         else { continue }
-        return try keys.element(key).map { ($0.text, select.integer(0)) }
+        return try reader.keys.element(key).map { ($0.text, select.integer(0)) }
       }
       return nil
     }

@@ -3,25 +3,34 @@ import LogAnalysis
 import LogFormat
 import TaskLogPlugin
 
-extension LogReader {
-  /// The first event since when the scheduler and a worker have seen a task differently.
-  ///
-  /// - Parameter isIncluded: whether an event, by its number and time, is not after the moment of interest.
+/// Finds the first event since when the scheduler and a worker have seen a task differently.
+struct DisagreementFinder {
+  private let reader: LogReader
+  private let run: RunInfo
+  private let point: PointInTime
+  private let lives: WorkerLives
+  private let schedulers: Set<Int64>
+  /// The workers to which tasks were moved, by the seq of the event.
+  private let moves: [Int64: String]
+
+  /// - Parameter point: the moment of interest.
+  /// - Throws: `LogError`.
+  init(_ reader: LogReader, _ run: RunInfo, at point: PointInTime) throws {
+    (self.reader, self.run, self.point) = (reader, run, point)
+    lives = try reader.workerLives(of: run)
+    schedulers = Set(
+      try reader.sources(of: run).filter { $0.source.kind == .scheduler }.map(\.number))
+    moves = Dictionary(
+      try reader.taskMoves(of: run).map { ($0.seq, $0.worker) }, uniquingKeysWith: { $1 })
+  }
+
   /// - Returns: `nil` if they agree.
   /// - Throws: `LogError`.
-  func disagreement(
-    about doubt: DoubtfulTask, in run: RunInfo,
-    until isIncluded: (_ seq: Int64, _ time: Int64) -> Bool
-  ) throws -> Disagreement? {
-    let lives = try workerLives(of: run)
-    let schedulers = Set(
-      try sources(of: run).filter { $0.source.kind == .scheduler }.map(\.number))
-    let moves = Dictionary(
-      try taskMoves(of: run).map { ($0.seq, $0.worker) }, uniquingKeysWith: { $1 })
-    for case .key(let key) in try subjects(named: doubt.key) {
+  func disagreement(about doubt: DoubtfulTask) throws -> Disagreement? {
+    for case .key(let key) in try reader.subjects(named: doubt.key) {
       var walk = ViewWalk()
-      for recorded in try story(of: .key(key), in: run)
-      where isIncluded(recorded.seq, recorded.event.time) {
+      for recorded in try reader.story(of: .key(key), in: run)
+      where point.includes(seq: recorded.seq, time: recorded.event.time) {
         let step: ViewWalk.Step? =
           if schedulers.contains(recorded.source) {
             Self.expected(recorded.event, movedTo: moves[recorded.seq], at: doubt.worker)
