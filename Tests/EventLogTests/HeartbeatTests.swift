@@ -243,7 +243,7 @@ import Testing
     try later.close()
     let blobs = try sql("SELECT count(*) FROM blob", on: path)
     let pruning = try LogPruning(path: path)
-    _ = try pruning.prune(LogReader(path: path).runs()[0], keepingFailures: false)
+    _ = try pruning.prune([LogReader(path: path).runs()[0]], keepingFailures: false)
     _ = try pruning.reclaimSpace()
     pruning.close()
     let reader = try LogReader(path: path)

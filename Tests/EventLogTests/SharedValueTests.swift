@@ -192,7 +192,7 @@ import Testing
     try later.append([Self.event(3)])
     try later.close()
     let pruning = try LogPruning(path: path)
-    _ = try pruning.prune(LogReader(path: path).runs()[0], keepingFailures: false)
+    _ = try pruning.prune([LogReader(path: path).runs()[0]], keepingFailures: false)
     _ = try pruning.reclaimSpace()
     pruning.close()
     try expectPlain(path, 1)

@@ -171,9 +171,9 @@ import Testing
     let before = try totals()
     let pruning = try LogPruning(path: path)
     let runs = try LogReader(path: path).runs()
-    _ = try pruning.prune(runs[0], keepingFailures: false)
+    _ = try pruning.prune([runs[0]], keepingFailures: false)
     var steps = 0
-    _ = try pruning.prune(runs[1], keepingFailures: true) { _ in steps += 1 }
+    _ = try pruning.prune([runs[1]], keepingFailures: true) { _ in steps += 1 }
     _ = try pruning.reclaimSpace()
     pruning.close()
     let after = try totals()

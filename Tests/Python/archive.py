@@ -109,9 +109,7 @@ class Program:
     """The command line, with a cache folder that is empty at first."""
 
     def __init__(self, program: str, folder: Path, cache: str) -> None:
-        self._words = [
-            sys.executable, "-I", "-S", "-c", _LAUNCHER, shutil.which(program) or program
-        ]  # fmt: skip
+        self._words = [sys.executable, "-I", "-S", "-c", _LAUNCHER, program]
         self._log = f"--log={folder}"
         self._environment = {**os.environ, "XDG_CACHE_HOME": cache}
         self.rows = 0
@@ -198,10 +196,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("count", type=int)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--program", default="tasklog")
+    parser.add_argument("--program", default=str(tasklog.find_binary()))
     chosen = parser.parse_args()
+    program = shutil.which(chosen.program)
+    if program is None:
+        parser.error(f"--program {chosen.program}: there is no such program")
     make(chosen.count, chosen.folder)
-    measure(chosen.folder, chosen.program)
+    measure(chosen.folder, program)
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def waiting_client(client: Client) -> Planted:
 
 def hold(_: Any, seconds: float) -> float:
     lock = Lock("planted-lock")
-    # `with` would do it, too: a request of its own, which does not wait for the lock.
+    # `with` would send this request, too, which does not wait for the lock.
     lock.register()
     start = time.time()
     lock.acquire()

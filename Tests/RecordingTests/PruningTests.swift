@@ -35,9 +35,7 @@ import Testing
     let pruning = try LogPruning(path: log.path)
     defer { pruning.close() }
     let infos = try LogReader(path: log.path).runs().filter { runs.contains($0.number) }
-    let removed = try infos.reduce(Int64(0)) {
-      try $0 + pruning.prune($1, keepingFailures: keepingFailures)
-    }
+    let removed = try pruning.prune(infos, keepingFailures: keepingFailures).reduce(0, +)
     #expect(try pruning.reclaimSpace() == 0)
     return removed
   }

@@ -55,23 +55,21 @@ package enum StoredTotals {
 
 /// Subtracts events from the totals before they are deleted; inside the transaction that deletes them.
 package struct TotalsRemoval {
-  private let connection: Connection
   private let read: Statement
   private let hasKey: Statement
   private let hasFailed: Statement
   private let subtractFromKind: Statement
   private let subtractFromSource: Statement
   private let subtractFromRun: Statement
+  private let deleteEmpty: Statement
   private let deleteHook: Statement
-  private let run: Int64
+  private var run: Int64 = 0
+  private var (firstSeq, lastSeq): (Int64, Int64) = (0, .max)
   private var keys: Set<Int64> = []
   private var failedKeys: Set<Int64> = []
 
-  /// - Parameter info: the run of the events, as it was before any of them was removed.
   /// - Throws: `SQLiteError`.
-  package init(_ connection: Connection, _ info: RunInfo) throws {
-    self.connection = connection
-    run = info.number
+  package init(_ connection: Connection) throws {
     read = try connection.prepare(
       """
       SELECT event.source, event.hook, event.key, source.kind,
@@ -82,8 +80,7 @@ package struct TotalsRemoval {
       FROM event JOIN source ON source.id = event.source WHERE event.seq = ?
       """)
     let isOfTask = """
-      key = ?1 AND seq BETWEEN \(info.firstSeq ?? 0) AND \(info.lastSeq ?? .max)
-        AND +source IN (SELECT id FROM source WHERE run = \(run))
+      key = ?1 AND seq BETWEEN ?2 AND ?3 AND +source IN (SELECT id FROM source WHERE run = ?4)
       """
     hasKey = try connection.prepare("SELECT 1 FROM event WHERE \(isOfTask) LIMIT 1")
     hasFailed = try connection.prepare(
@@ -96,13 +93,22 @@ package struct TotalsRemoval {
       """
       UPDATE event_total SET events = events - 1, args_bytes = args_bytes - ?3,
         snapshot_bytes = snapshot_bytes - ?4, redacted = redacted - ?5, truncated = truncated - ?6
-      WHERE run = \(run) AND source_kind = ?1 AND hook = ?2
+      WHERE run = ?7 AND source_kind = ?1 AND hook = ?2
       """)
     subtractFromSource = try connection.prepare(
       "UPDATE source_total SET events = events - 1 WHERE source = ?")
     subtractFromRun = try connection.prepare(
-      "UPDATE run_total SET tasks = tasks - ?1, failed = failed - ?2 WHERE run = \(run)")
+      "UPDATE run_total SET tasks = tasks - ?1, failed = failed - ?2 WHERE run = ?3")
+    deleteEmpty = try connection.prepare("DELETE FROM event_total WHERE run = ? AND events = 0")
     deleteHook = try connection.prepare("DELETE FROM hook_event WHERE hook = ? AND seq = ?")
+  }
+
+  /// Begins with another run, of which no event was removed.
+  package mutating func begin(_ info: RunInfo) {
+    run = info.number
+    (firstSeq, lastSeq) = (info.firstSeq ?? 0, info.lastSeq ?? .max)
+    keys.removeAll()
+    failedKeys.removeAll()
   }
 
   /// Subtracts an event that is still there.
@@ -119,6 +125,7 @@ package struct TotalsRemoval {
     try subtractFromKind.bind(1, read.text(3))
     try subtractFromKind.bind(2, read.integer(1))
     for column in Int32(4)...7 { try subtractFromKind.bind(column - 1, read.integer(column)) }
+    try subtractFromKind.bind(7, run)
     try subtractFromKind.run()
     try subtractFromSource.bind(1, read.integer(0))
     try subtractFromSource.run()
@@ -135,13 +142,18 @@ package struct TotalsRemoval {
       try keys.reduce(0) { count, key in
         defer { find.reset() }
         try find.bind(1, key)
+        try find.bind(2, firstSeq)
+        try find.bind(3, lastSeq)
+        try find.bind(4, run)
         return try find.step() ? count : count + 1
       }
     }
     try subtractFromRun.bind(1, countGone(keys, hasKey))
     try subtractFromRun.bind(2, countGone(failedKeys, hasFailed))
+    try subtractFromRun.bind(3, run)
     try subtractFromRun.run()
-    try connection.execute("DELETE FROM event_total WHERE run = \(run) AND events = 0")
+    try deleteEmpty.bind(1, run)
+    try deleteEmpty.run()
     keys.removeAll()
     failedKeys.removeAll()
   }

@@ -14,16 +14,18 @@ import TaskLogPlugin
 /// https://sqlite.org/pragma.html#pragma_incremental_vacuum
 package final class LogPruning {
   /// The number of events per transaction, limited because others want to write, too.
-  private static let eventsPerBatch = 4096
+  private static let eventsPerBatch: Int64 = 4096
+  private static let runsPerBatch = 256
   private static let pagesPerBatch = 256
   private static let pauseMicroseconds: UInt32 = 2_000
-  /// How long it writes without a pause: a log may have 100,000 runs of an event each.
+  /// How long it writes without a pause.
   private static let busyNanoseconds: Int64 = 10_000_000
 
   package let path: String
   private var lastPause: Int64 = 0
   private let writer: LogWriter
   private var connection: Connection { writer.connection }
+  private var removal: RunRemoval?
 
   /// - Throws: `LogError`.
   package init(path: String) throws {
@@ -35,64 +37,92 @@ package final class LogPruning {
 
   package func close() { writer.close(isIndexing: false) }
 
-  /// Deletes the events of a run.
+  /// Deletes the events of runs: those of a long run in many transactions, short runs together.
   ///
   /// - Parameters:
   ///   - keepingFailures: retains the stories of failed tasks, and of what they needed, together
   ///     with the events of workers and of the scheduler.
-  ///   - files: all files of the run, if there are others.
+  ///   - files: all files of each run, if there are others.
   ///   - show: called with the number of events scanned so far.
-  /// - Returns: the number of deleted events.
+  /// - Returns: the number of deleted events of each run.
   /// - Throws: `LogError`.
   package func prune(
-    _ run: RunInfo, keepingFailures: Bool, files: [String] = [],
+    _ runs: [RunInfo], keepingFailures: Bool, files: [String] = [],
     show: (Int64) -> Void = { _ in }
-  ) throws -> Int64 {
+  ) throws -> [Int64] {
     try translating {
-      guard run.end != .running, !RecorderLock.isHeld(log: path, run: run.id),
-        !hasSpool(run)
-      else { return 0 }
-      try writer.transaction { try writer.endAsDied(run: run.number) }
-      let files = files.isEmpty ? [path] : files
-      let kept = keepingFailures ? try FailureRetention(run, files: files, writer) : nil
-      guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
-      let sources = Set(try sources(of: run))
-      try writer.transaction { try markSourcesComplete(of: run) }
-      var (position, removed, seen) = (first - 1, Int64(0), Int64(0))
-      let select = try connection.prepare(
-        """
-        SELECT seq, source, source_seq, key, hook FROM event WHERE seq > ? AND seq <= ?
-        ORDER BY seq LIMIT \(Self.eventsPerBatch)
-        """)
-      while position < last {
-        try writer.transaction {
-          var rows: [Row] = []
-          var count = 0
-          try select.bind(1, position)
-          try select.bind(2, last)
-          defer { select.reset() }
-          while try select.step() {
-            count += 1
-            position = select.integer(0)
-            guard sources.contains(select.integer(1)) else { continue }
-            if let kept, kept.keeps(key: select.optionalInteger(3), hook: select.integer(4)) {
-              continue
-            }
-            rows.append(
-              Row(seq: position, source: select.integer(1), sourceSeq: select.integer(2)))
+      let retention =
+        keepingFailures
+        ? try FailureRetention.Finder(files: files.isEmpty ? [path] : files, writer) : nil
+      let reader = try LogReader(path: path)
+      var (removed, seen, rest): ([Int64], Int64, _) = ([], 0, runs[...])
+      while let next = rest.first {
+        if next.seqCount > Self.eventsPerBatch {
+          removed.append(
+            try prune(
+              next, reader, retention, in: { body in try writer.transaction { try body() } }
+            ) {
+              show(seen + $0)
+              pauseIfDue()
+            })
+          seen += next.seqCount
+          rest.removeFirst()
+        } else {
+          let short = Self.shortRuns(rest)
+          try writer.transaction {
+            for run in short { removed.append(try prune(run, reader, retention, in: { try $0() })) }
           }
-          select.reset()
-          if count < Self.eventsPerBatch { position = last }
-          try remove(rows, of: run)
-          removed += Int64(rows.count)
-          seen += Int64(count)
+          seen += short.reduce(0) { $0 + $1.seqCount }
+          rest.removeFirst(short.count)
         }
         show(seen)
         pauseIfDue()
       }
-      try writer.transaction { try fitExtent(of: run, sources) }
       return removed
     }
+  }
+
+  /// As many of the first runs as are pruned together.
+  private static func shortRuns(_ runs: ArraySlice<RunInfo>) -> ArraySlice<RunInfo> {
+    var (count, events) = (0, Int64(0))
+    for run in runs.prefix(Self.runsPerBatch) {
+      events += run.seqCount
+      if events > eventsPerBatch { break }
+      count += 1
+    }
+    return runs.prefix(count)
+  }
+
+  /// Deletes the events of a run.
+  ///
+  /// - Parameter step: runs its body within a transaction.
+  private func prune(
+    _ run: RunInfo, _ reader: LogReader, _ retention: FailureRetention.Finder?,
+    in step: (() throws -> Void) throws -> Void, show: (Int64) -> Void = { _ in }
+  ) throws -> Int64 {
+    guard run.end != .running, !RecorderLock.isHeld(log: path, run: run.id), !hasSpool(run)
+    else { return 0 }
+    if run.end != .closed { try step { try writer.endAsDied(run: run.number) } }
+    let kept = try retention?.find(run)
+    if let kept { try step { try kept.note(in: run, connection) } }
+    guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
+    let removal = try self.removal ?? RunRemoval(connection)
+    self.removal = removal
+    try removal.begin(run)
+    try step { try markSourcesComplete(of: run, reader) }
+    var (position, removed, seen) = (first - 1, Int64(0), Int64(0))
+    while position < last {
+      try step {
+        let batch = try removal.remove(
+          after: position, through: last, limit: Self.eventsPerBatch, except: kept)
+        position = batch.position
+        removed += batch.removed
+        seen += batch.seen
+      }
+      show(seen)
+    }
+    try step { try removal.end() }
+    return removed
   }
 
   /// Lets others write.
@@ -108,82 +138,14 @@ package final class LogPruning {
   }
 
   /// The events that mark a worker's events as complete may be deleted.
-  private func markSourcesComplete(of run: RunInfo) throws {
-    let reader = try LogReader(path: path)
+  private func markSourcesComplete(of run: RunInfo, _ reader: LogReader) throws {
+    let workers = try reader.sources(of: run).filter { $0.source.kind == .worker }
+    guard !workers.isEmpty else { return }
     let isCounted = try ![RunSegment(reader: reader, run: run)].stays().isEmpty
-    for info in try reader.sources(of: run) where info.source.kind == .worker {
+    for info in workers {
       let extent = try reader.extent(of: info, isCounted: isCounted)
       if extent.isComplete { try writer.markComplete(source: info.number, through: extent.last) }
     }
-  }
-
-  private struct Row {
-    var seq: Int64
-    var source: Int64
-    var sourceSeq: Int64
-  }
-
-  private func sources(of run: RunInfo) throws(SQLiteError) -> [Int64] {
-    let select = try connection.prepare("SELECT id FROM source WHERE run = ?")
-    try select.bind(1, run.number)
-    var sources: [Int64] = []
-    while try select.step() { sources.append(select.integer(0)) }
-    return sources
-  }
-
-  private func remove(_ rows: [Row], of run: RunInfo) throws {
-    guard !rows.isEmpty else { return }
-    let delete = try connection.prepare("DELETE FROM event WHERE seq = ?")
-    var totals = try TotalsRemoval(connection, run)
-    for row in rows {
-      try totals.remove(row.seq)
-      try delete.bind(1, row.seq)
-      try delete.run()
-    }
-    try connection.execute(
-      """
-      DELETE FROM task_move WHERE seq BETWEEN \(rows[0].seq) AND \(rows[rows.count - 1].seq)
-        AND NOT EXISTS (SELECT 1 FROM event WHERE event.seq = task_move.seq)
-      """)
-    try totals.finish()
-    var gaps = try PrunedGaps(connection)
-    let sorted = rows.sorted { ($0.source, $0.sourceSeq) < ($1.source, $1.sourceSeq) }
-    var start = 0
-    for index in 1...sorted.count {
-      if index < sorted.count, sorted[index].source == sorted[start].source,
-        sorted[index].sourceSeq == sorted[index - 1].sourceSeq + 1
-      {
-        continue
-      }
-      try gaps.add(
-        source: sorted[start].source, first: sorted[start].sourceSeq, count: Int64(index - start))
-      start = index
-    }
-    let update = try connection.prepare("UPDATE run SET events = events - ? WHERE id = ?")
-    try update.bind(1, Int64(rows.count))
-    try update.bind(2, run.number)
-    try update.run()
-  }
-
-  /// Updates the range of the numbers of the remaining events.
-  private func fitExtent(of run: RunInfo, _ sources: Set<Int64>) throws {
-    var (first, last): (Int64?, Int64?)
-    let select = try connection.prepare("SELECT min(seq), max(seq) FROM event WHERE source = ?")
-    for source in sources {
-      defer { select.reset() }
-      try select.bind(1, source)
-      guard try select.step(), let low = select.optionalInteger(0), !select.isNull(1) else {
-        continue
-      }
-      first = min(first ?? low, low)
-      last = max(last ?? select.integer(1), select.integer(1))
-    }
-    let update = try connection.prepare(
-      "UPDATE run SET first_seq = ?, last_seq = ? WHERE id = ?")
-    try update.bind(1, first)
-    try update.bind(2, last)
-    try update.bind(3, run.number)
-    try update.run()
   }
 
   // MARK: - Space
@@ -230,4 +192,9 @@ package final class LogPruning {
         ? LogError(error, path: path) : LogError.cannotWrite(path: path, reason: error.message)
     }
   }
+}
+
+extension RunInfo {
+  /// The length of the range of its event numbers: at most as many events are looked at.
+  var seqCount: Int64 { firstSeq.map { max(0, (lastSeq ?? $0) - $0 + 1) } ?? 0 }
 }

@@ -208,15 +208,15 @@ package struct LogRetention {
   ) throws -> [Pruned] {
     let pruning = try LogPruning(path: path)
     defer { pruning.close() }
-    let show = progress.begin(chosen.reduce(0) { $0 + $1.candidate.events })
+    let show = progress.begin(chosen.reduce(0) { $0 + $1.candidate.run.seqCount })
     defer { show(nil) }
-    var before: Int64 = 0
-    let done = try chosen.map { run in
+    let removed = try pruning.prune(
+      chosen.map(\.candidate.run), keepingFailures: keepsFailures,
+      files: [path] + files(besides: path)
+    ) { show($0) }
+    let done = zip(chosen, removed).map { run, events in
       var run = run
-      run.events = try pruning.prune(
-        run.candidate.run, keepingFailures: keepsFailures, files: [path] + files(besides: path)
-      ) { show(before + $0) }
-      before += run.candidate.events
+      run.events = events
       return run
     }
     let pendingBytes = try pruning.reclaimSpace()
