@@ -88,7 +88,7 @@ public final class UserSQL {
   ) throws -> Statement {
     if let problem = SQLMemory.problem { throw UserSQLError.wrong(problem) }
     do {
-      let statement = try connection.prepare(sql)
+      let statement = try connection.prepareOnce(sql)
       guard statement.isReadOnly, statement.columnCount > 0 else { throw UserSQLError.writes }
       try bind(parameters, to: statement)
       return statement

@@ -15,8 +15,6 @@ public final class LogReader {
   package let keys: InternCache<Key>
   package let texts: InternCache<String>
   var hasDerivedTables = false
-  /// Those that are run for each of many runs, by their SQL.
-  private var statements: [String: Statement] = [:]
   /// The number of SQL functions that select tasks.
   var selectionCount = 0
 
@@ -168,26 +166,18 @@ public final class LogReader {
     }
   }
 
-  /// A number that SQL says about a run, its only parameter. The statement is kept: a log may have 100,000
-  /// runs, and what a view says is slower to prepare than to run.
+  /// A number that SQL says about a run, its only parameter.
   package func integer(_ sql: String, of run: RunInfo) throws(SQLiteError) -> Int64? {
     try withStatement(sql, of: run) { statement throws(SQLiteError) in
       try statement.step() ? statement.optionalInteger(0) : nil
     }
   }
 
-  /// Runs a statement that is kept, whose only parameter is a run.
+  /// Runs a statement whose only parameter is a run.
   package func withStatement<Result>(
     _ sql: String, of run: RunInfo, _ body: (Statement) throws(SQLiteError) -> Result
   ) throws(SQLiteError) -> Result {
-    let statement: Statement
-    if let known = statements[sql] {
-      statement = known
-    } else {
-      statement = try connection.prepare(sql)
-      statements[sql] = statement
-    }
-    defer { statement.reset() }
+    let statement = try connection.prepare(sql)
     try statement.bind(1, run.number)
     return try body(statement)
   }

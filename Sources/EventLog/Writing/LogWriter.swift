@@ -122,19 +122,9 @@ package final class LogWriter {
         extents.removeAll(keepingCapacity: true)
         extent = Extent(run: 0)
         let result = try body()
-        try inserter.flush()
-        try totals.flush()
-        try eventTotals.flush()
+        try flush()
         try internTotals.finish()
-        changeExtent(to: 0)
         if nextSeq != before { try setMeta("next_seq", nextSeq) }
-        for (run, extent) in extents {
-          try extendRun.bind(1, extent.first)
-          try extendRun.bind(2, extent.last)
-          try extendRun.bind(3, run)
-          try extendRun.bind(4, extent.count)
-          try extendRun.run()
-        }
         return result
       }
       committedSeq = nextSeq - 1
@@ -144,6 +134,23 @@ package final class LogWriter {
       forgetNumbers()
       throw error
     }
+  }
+
+  /// Writes the events and counts that were gathered in the open transaction, for statements in it that
+  /// read them.
+  package func flush() throws {
+    try inserter.flush()
+    try totals.flush()
+    try eventTotals.flush()
+    changeExtent(to: 0)
+    for (run, extent) in extents {
+      try extendRun.bind(1, extent.first)
+      try extendRun.bind(2, extent.last)
+      try extendRun.bind(3, run)
+      try extendRun.bind(4, extent.count)
+      try extendRun.run()
+    }
+    extents.removeAll(keepingCapacity: true)
   }
 
   /// Others may have changed the schema since the last transaction; none does during this one.

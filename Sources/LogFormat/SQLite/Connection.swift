@@ -16,6 +16,9 @@ package final class Connection {
   }
 
   package let handle: OpaquePointer
+  /// Statements that nobody uses now, by their text.
+  private var idle: [String: OpaquePointer] = [:]
+  private static let mostIdle = 64
   var checkpoints: Checkpoints?
   var waiting: WaitingForLock?
 
@@ -54,6 +57,7 @@ package final class Connection {
   }
 
   deinit {
+    for statement in idle.values { sqlite3_finalize(statement) }
     sqlite3_close_v2(handle)
   }
 
@@ -84,8 +88,28 @@ package final class Connection {
     guard code == SQLITE_OK else { throw error(code, sql: sql) }
   }
 
+  /// A statement, which is kept for the next user: for each of many runs or sources it would take
+  /// longer to prepare than to run. Not a pragma, which SQLite may run when it is prepared.
   package func prepare(_ sql: String) throws(SQLiteError) -> Statement {
-    try Statement(self, sql)
+    if let handle = idle.removeValue(forKey: sql) { return Statement(self, handle, sql) }
+    return try Statement(self, sql, isKept: !sql.hasPrefix("PRAGMA"))
+  }
+
+  /// A statement that is not kept, such as one of a user.
+  package func prepareOnce(_ sql: String) throws(SQLiteError) -> Statement {
+    try Statement(self, sql, isKept: false)
+  }
+
+  /// Keeps a statement that nobody uses any more.
+  func keep(_ statement: OpaquePointer, _ sql: String) {
+    sqlite3_reset(statement)
+    sqlite3_clear_bindings(statement)
+    if idle.count >= Self.mostIdle {
+      // Texts with numbers in them fill it: what is used again is soon back.
+      for statement in idle.values { sqlite3_finalize(statement) }
+      idle.removeAll()
+    }
+    if let other = idle.updateValue(statement, forKey: sql) { sqlite3_finalize(other) }
   }
 
   /// The first column of the first row; `nil` if there is no row or it is NULL.

@@ -6,9 +6,11 @@ import CSQLite
 package final class Statement {
   private let connection: Connection
   package let handle: OpaquePointer
+  /// Its text, if its connection keeps it for others.
+  private let keptAs: String?
 
   /// - Throws: `SQLiteError`, also if the text contains no statement or more than one.
-  package convenience init(_ connection: Connection, _ sql: String) throws(SQLiteError) {
+  convenience init(_ connection: Connection, _ sql: String, isKept: Bool) throws(SQLiteError) {
     var handle: OpaquePointer?
     var rest = ""
     let code = sql.withCString { text -> Int32 in
@@ -22,25 +24,29 @@ package final class Statement {
     guard let handle else {
       throw SQLiteError(code: SQLITE_ERROR, message: "there is no statement in it", sql: sql)
     }
-    self.init(connection, handle)
-    if try Self.holdsStatement(rest, connection) {
+    guard !Self.holdsStatement(rest, connection) else {
+      sqlite3_finalize(handle)
       throw SQLiteError(code: SQLITE_ERROR, message: "more than one statement", sql: sql)
     }
+    self.init(connection, handle, isKept ? sql : nil)
   }
 
-  private init(_ connection: Connection, _ handle: OpaquePointer) {
+  init(_ connection: Connection, _ handle: OpaquePointer, _ keptAs: String?) {
     self.connection = connection
     self.handle = handle
+    self.keptAs = keptAs
   }
 
   deinit {
-    sqlite3_finalize(handle)
+    if let keptAs {
+      connection.keep(handle, keptAs)
+    } else {
+      sqlite3_finalize(handle)
+    }
   }
 
   /// Whether a text contains anything but spaces, comments and semicolons.
-  private static func holdsStatement(
-    _ text: String, _ connection: Connection
-  ) throws(SQLiteError) -> Bool {
+  private static func holdsStatement(_ text: String, _ connection: Connection) -> Bool {
     guard text.utf8.contains(where: { $0 > 0x20 && $0 != UInt8(ascii: ";") }) else { return false }
     var handle: OpaquePointer?
     let code = sqlite3_prepare_v2(connection.handle, text, -1, &handle, nil)

@@ -17,13 +17,15 @@ package final class LogMerge {
   }
 
   private static let eventsPerBatch = 4096
-  private let writer: LogWriter
+  private static let runsPerBatch = 256
+  let writer: LogWriter
   private let preservesSeq: Bool
   /// The last event that was read of each run of a file, if event numbers are preserved.
   private var positions: [String: Int64] = [:]
   /// The largest event number of each source.
   private var lasts: [Int64: Int64] = [:]
   private var unordered: Set<Int64> = []
+  private var isInTransaction = false
 
   /// - Parameter preservesSeq: for segments of rotated runs that are queried as one log: events
   ///   keep their numbers, and of a segment that is added again only new events are read.
@@ -48,7 +50,10 @@ package final class LogMerge {
       let order = parts.values.sorted {
         ($0[0].run.started, $0[0].run.id) < ($1[0].run.started, $1[0].run.id)
       }
-      for parts in order {
+      let events = { (parts: [(run: RunInfo, reader: LogReader)]) in
+        parts.reduce(0) { $0 + $1.run.seqCount }
+      }
+      try together(order, seqCount: events) { parts in
         result.runs += 1
         if parts.count == 1, !parts[0].run.isUnordered {
           try add(parts[0].run, parts[0].reader, goesOn: false, &result, show)
@@ -99,13 +104,47 @@ package final class LogMerge {
   ) throws -> Result {
     var result = Result()
     do {
-      for run in try reader.runs() {
+      try together(try reader.runs(), seqCount: \.seqCount) { run in
         result.runs += 1
         try add(run, reader, goesOn: next.contains(run.id), &result, show)
       }
     } catch let error as SQLiteError {
       throw translated(error)
     }
+    return result
+  }
+
+  /// Adds runs, short ones many in a transaction: a log may have 100,000 of an event each.
+  private func together<Run>(
+    _ runs: [Run], seqCount: (Run) -> Int64, _ add: (Run) throws -> Void
+  ) throws {
+    var rest = runs[...]
+    while let next = rest.first {
+      let isShort = seqCount(next) <= Int64(Self.eventsPerBatch)
+      guard isShort, !preservesSeq else {
+        try add(next)
+        rest.removeFirst()
+        continue
+      }
+      try writer.transaction {
+        isInTransaction = true
+        defer { isInTransaction = false }
+        var events: Int64 = 0
+        for run in rest.prefix(Self.runsPerBatch) {
+          events += seqCount(run)
+          if events > Int64(Self.eventsPerBatch) { break }
+          try add(run)
+          rest.removeFirst()
+        }
+      }
+    }
+  }
+
+  /// Runs a body in a transaction, or in the one in which short runs are added.
+  private func transaction<Result>(_ body: () throws -> Result) throws -> Result {
+    guard isInTransaction else { return try writer.transaction(body) }
+    let result = try body()
+    try writer.flush()
     return result
   }
 
@@ -117,7 +156,7 @@ package final class LogMerge {
     _ show: (Int64) -> Void
   ) throws {
     let sources = try reader.sources(of: run)
-    let (number, numbers) = try writer.transaction {
+    let (number, numbers) = try transaction {
       let number = try self.number(of: run)
       var numbers: [Int64: Int64] = [:]
       for source in sources { numbers[source.number] = try self.number(of: source, run: number) }
@@ -150,7 +189,7 @@ package final class LogMerge {
     var sources: [Int64: SourceMergeIterator] = [:]
     var number: Int64 = 0
     var added: [Part] = []
-    try writer.transaction {
+    try transaction {
       for (run, reader) in parts {
         number = try self.number(of: run)
         var part = Part(run: run, reader: reader, numbers: [:])
@@ -181,7 +220,7 @@ package final class LogMerge {
     let existing = try EventLookup(writer.connection)
     var isAtEnd = false
     while !isAtEnd {
-      try writer.transaction {
+      try transaction {
         for _ in 0..<Self.eventsPerBatch {
           guard let (recorded, source, copies) = try next() else {
             isAtEnd = true
@@ -224,7 +263,7 @@ package final class LogMerge {
   private func finish(
     _ parts: [Part], _ number: Int64, _ sources: [Int64], goesOn: Bool
   ) throws {
-    try writer.transaction {
+    try transaction {
       for own in sources { try mendGaps(of: own) }
       for part in parts { try markComplete(part) }
       _ = try writer.completeIfAllThere(run: number)
@@ -238,57 +277,6 @@ package final class LogMerge {
     for (source, last) in try part.reader.completeSources(of: part.run) {
       guard let own = part.numbers[source] else { continue }
       try writer.markComplete(source: own, through: last)
-    }
-  }
-
-  /// Where segments of one run are combined, events of the previous one are no longer missing; nor
-  /// are events that were pruned from one copy of it and not from another.
-  private func mendGaps(of source: Int64) throws {
-    let select = try writer.connection.prepare(
-      """
-      SELECT id, source_seq, count, time, reason FROM gap
-      WHERE source = ? AND (\(RunFiles.isEarlierSQL) OR \(GapReason.isPrunedSQL))
-      ORDER BY \(GapReason.isPrunedSQL), source_seq + count DESC, length(reason) DESC, reason DESC
-      """)
-    let others = try writer.connection.prepare(
-      """
-      SELECT source_seq, 1 FROM event WHERE source = ?1 AND source_seq BETWEEN ?2 AND ?3
-      UNION ALL SELECT source_seq, count FROM gap
-      WHERE source = ?1 AND source_seq <= ?3 AND source_seq + count > ?2 AND id != ?4
-      ORDER BY 1
-      """)
-    let delete = try writer.connection.prepare("DELETE FROM gap WHERE id = ?")
-    var gaps: [(id: Int64, first: Int64, count: Int64, time: Int64, reason: String)] = []
-    try select.bind(1, source)
-    while try select.step() {
-      gaps.append(
-        (
-          select.integer(0), select.integer(1), select.integer(2), select.integer(3),
-          select.text(4)
-        ))
-    }
-    for gap in gaps {
-      let end = gap.first + gap.count
-      for (parameter, number) in [source, gap.first, end - 1, gap.id].enumerated() {
-        try others.bind(Int32(parameter + 1), number)
-      }
-      var holes: [(first: Int64, count: Int64)] = []
-      var next = gap.first
-      while try others.step() {
-        let first = others.integer(0)
-        if first > next { holes.append((next, first - next)) }
-        next = max(next, first + others.integer(1))
-      }
-      others.reset()
-      if next < end { holes.append((next, end - next)) }
-      guard holes.count != 1 || holes[0] != (gap.first, gap.count) else { continue }
-      try delete.bind(1, gap.id)
-      try delete.run()
-      for hole in holes {
-        try writer.addGap(
-          source: source, sourceSeq: hole.first, count: hole.count, time: gap.time,
-          reason: gap.reason)
-      }
     }
   }
 
@@ -311,25 +299,6 @@ package final class LogMerge {
     try find.bind(2, source.source.id)
     if try find.step() { return find.integer(0) }
     return try writer.add(source.source, run: run)
-  }
-
-  private func addGaps(of source: SourceInfo, _ own: Int64, _ reader: LogReader) throws {
-    let select = try reader.connection.prepare(
-      "SELECT source_seq, count, time, reason FROM gap WHERE source = ? ORDER BY id")
-    let find = try writer.connection.prepare(
-      "SELECT 1 FROM gap WHERE source = ? AND source_seq = ? AND count = ? AND reason = ?")
-    try select.bind(1, source.number)
-    while try select.step() {
-      defer { find.reset() }
-      try find.bind(1, own)
-      try find.bind(2, select.integer(0))
-      try find.bind(3, select.integer(1))
-      try find.bind(4, select.text(3))
-      guard try !find.step() else { continue }
-      try writer.addGap(
-        source: own, sourceSeq: select.integer(0), count: select.integer(1),
-        time: select.integer(2), reason: select.text(3))
-    }
   }
 
   /// Records which file contains the first events that have not been added yet.
