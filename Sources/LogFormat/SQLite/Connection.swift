@@ -16,7 +16,7 @@ package final class Connection {
   }
 
   package let handle: OpaquePointer
-  /// Statements that nobody uses now, by their text.
+  /// Statements that are not in use now, by their text.
   private var idle: [String: OpaquePointer] = [:]
   private static let mostIdle = 64
   var checkpoints: Checkpoints?
@@ -100,7 +100,7 @@ package final class Connection {
     try Statement(self, sql, isKept: false)
   }
 
-  /// Keeps a statement that nobody uses any more.
+  /// Keeps a statement that is no longer in use.
   func keep(_ statement: OpaquePointer, _ sql: String) {
     sqlite3_reset(statement)
     sqlite3_clear_bindings(statement)
