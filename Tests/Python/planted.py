@@ -129,7 +129,7 @@ def waiting_client(client: Client) -> Planted:
 
 def hold(_: Any, seconds: float) -> float:
     lock = Lock("planted-lock")
-    # `with` would do it, too: a request of its own, which does not wait for the lock.
+    # `with` would do it, too, by a separate request that does not wait for the lock.
     lock.register()
     start = time.time()
     lock.acquire()

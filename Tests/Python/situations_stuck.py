@@ -172,6 +172,20 @@ def missing_input(client: Client, folder: Path) -> Iterator[None]:
     called(client, go.set)
 
 
+def released_input(client: Client, folder: Path) -> Iterator[None]:
+    """The scheduler releases an input, and forgets to do what follows from it."""
+    one = worker_of(client)
+    made = client.submit(Event("go").wait, key="made", workers=[one.address])
+    is_running(client, "made")
+    future = client.submit(nap, made, 0, key="planted")
+    scheduler = client.cluster.scheduler
+    wait_for(lambda: "planted" in scheduler.tasks, "task at the scheduler")
+    called(client, scheduler._transition, "made", "released", "planted")
+    yield
+    Event("go").set()
+    future.cancel()
+
+
 def not_sent(client: Client, folder: Path) -> Iterator[None]:
     """The scheduler forgets to send what it has queued."""
     scheduler = client.cluster.scheduler
@@ -195,6 +209,7 @@ STUCK = [
     ),
     Situation("stuck-disagreement", disagreement, ("disagreement",), hangs=True, cluster=TOLERANT),
     Situation("stuck-missing-input", missing_input, ("missing-input",), hangs=True, cluster=TCP),
+    Situation("stuck-released-input", released_input, ("released-input",), hangs=True),
     Situation("stuck-not-sent", not_sent, ("not-sent",), hangs=True),
     Situation(
         "stuck-unknown", running, ("unknown",), hangs=True, recorder={"workers": False}

@@ -71,8 +71,7 @@ def test_each_kind_has_a_situation() -> None:
     table = text.partition("## Kinds")[2].partition("## ")[0]
     kinds = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
     planted = {each.expected[0] for each in SITUATIONS.values() if not each.hangs}
-    # Dask no longer records how long a worker unpacks a task.
-    assert kinds - planted == {"deserializing"}
+    assert kinds == planted
     assert set(advised.MISTAKES) <= planted
     assert len(SITUATIONS) >= 25
 
