@@ -203,6 +203,14 @@ STUCK = [
     Situation("stuck-no-worker", no_worker, ("no-worker",), hangs=True, cluster={"n_workers": 0}),
     Situation("stuck-paused-workers", paused, ("paused-workers",), hangs=True),
     Situation("stuck-running", running, ("running",), hangs=True),
+    Situation(
+        "stuck-no-thread", no_thread,
+        (
+            "^Task 'first-.' on worker .* has waited for event 'go'",
+            "^Task 'planted' waits for a thread of worker .*, which runs 'first-.'.$",
+        ),
+        hangs=True, asks=("--stuck",), cluster=TOLERANT,
+    ),
     Situation("stuck-not-received", not_received, ("not-received",), hangs=True),
     Situation(
         "stuck-result-not-received", result_not_received, ("result-not-received",), hangs=True
