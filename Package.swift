@@ -193,6 +193,13 @@ let package = Package(
       ],
       linkerSettings: exportsSymbols),
     .testTarget(
+      name: "SituationTests",
+      dependencies: [
+        "EventLog", "Explaining", "LogAnalysis", "LogFormat", "Recording", "Scheduling",
+        "TaskLogPlugin", "TestSupport",
+      ],
+      linkerSettings: exportsSymbols),
+    .testTarget(
       name: "QueryingTests",
       dependencies: [
         "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Querying",

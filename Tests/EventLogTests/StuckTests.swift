@@ -57,6 +57,17 @@ import Testing
       ])
   }
 
+  @Test func `what arrives while the log is read is not of one side only`() throws {
+    try cluster.submit(["a"])
+    let reader = try LogReader(path: cluster.log.path)
+    let run = try reader.latest()
+    try cluster.sent("a")
+    try cluster.atWorker("a", [.waiting, .ready, .executing])
+    cluster.log.writer.close()
+    #expect(try reader.stuckCauses(of: run).map(\.kind) == [.notSent])
+    #expect(try reader.stuckCauses(of: reader.latest()).map(\.kind) == [.running])
+  }
+
   @Test func `what a worker does that was not recorded is unknown`() throws {
     try cluster.submit(["a"])
     try cluster.log.append([PlantedCluster.joins("tcp://w:2")])

@@ -88,9 +88,17 @@ import Testing
     )
   }
 
-  @Test func `a task that no worker could take waits for one`() {
+  @Test func `a queued task may get the thread of one that failed`() {
     #expect(
-      Self.sent(from: "no-worker", "worker-status-change-1")
+      Self.sent(from: "queued", "task-erred-1", ended: ("y", 8))
+        == "1 It waited 3.0 s for a thread, until task 'y' failed, and was sent to worker w1. [8, 9]"
+    )
+  }
+
+  @Test(arguments: ["worker-status-change-1", "worker-connect-1", "add-worker-1"])
+  func `a task that no worker could take waits for one`(stimulus: String) {
+    #expect(
+      Self.sent(from: "no-worker", stimulus)
         == "1 It waited 3.0 s until a worker was available, and was sent to worker w1. [1, 9]")
   }
 
@@ -112,6 +120,35 @@ import Testing
         "2 It waited for nothing, and was sent to worker w2. [8, 9]",
         "2 It failed for good: OSError('gone'). [20]",
       ])
+  }
+
+  @Test func `a stolen task waits on the thief, whatever its first worker recorded`() {
+    let thief = TaskStep.Observer.worker("w2")
+    var steal = Self.step(5, 4, Self.scheduler, "processing", "processing")
+    steal.steal = (
+      RecordedSteal(seq: 5, time: 4, victim: "w1", thief: "w2", requested: 4), { $0 }
+    )
+    let sent = Self.step(1, 1, Self.scheduler, "waiting", "processing", "s", to: "w1")
+    let victim = [
+      Self.step(2, 2, Self.worker, "released", "waiting"),
+      Self.step(3, 2, Self.worker, "waiting", "ready"),
+    ]
+    let rest = [
+      Self.step(8, 5, thief, "released", "waiting"), Self.step(9, 7, thief, "waiting", "ready"),
+      Self.step(10, 10, thief, "ready", "executing"),
+    ]
+    let expected = [
+      "1 Worker w2 stole it from worker w1, where it had been for 3.0 s; its cost and gain, the log does "
+        + "not say. [4, 5]",
+      "1 It began to run: since then it had waited 1.0 s until the worker had it, 2.0 s for its inputs and "
+        + "3.0 s for a thread. [5, 10]",
+    ]
+    #expect(Self.told([sent] + victim + [steal] + rest).suffix(2) == expected)
+    #expect(Self.told([sent, steal] + victim + rest).suffix(2) == expected)
+    // Without the steal itself, only when it was sent and when it ran is known.
+    #expect(
+      Self.told([sent] + victim + rest).last
+        == "1 It was moved to worker w2 and began to run: it had waited 9.0 s in all. [1, 10]")
   }
 
   @Test func `events of a worker belong to their dispatch, even if they arrive after the next one`()
@@ -148,6 +185,7 @@ import Testing
       "Its worker w1 was removed, and with it this attempt."
     ),
     ("processing", "client-releases-keys-1", "It was withdrawn: no client wanted it any more."),
+    ("processing", "reschedule-1", "It asked worker w1 to be run again, on any worker."),
     ("processing", "odd-1", "It was taken from worker w1; why, the log does not say."),
     ("memory", "handle-worker-cleanup-1", "Its result was lost with the worker that held it."),
     (

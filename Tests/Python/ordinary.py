@@ -7,6 +7,7 @@ runs them, and prints each warning, and how many workloads have one.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -335,5 +336,15 @@ def main(names: Iterable[str]) -> int:
     return 1 if false > len(chosen) // 50 else 0
 
 
+def limit_threads() -> None:
+    """Starts the program again as Dask's nannies start workers: threads of BLAS spin while others
+    wait for a processor, and a task takes 10 times as long on a busy machine."""
+    limits = dask.config.get("distributed.nanny.pre-spawn-environ")
+    limits = {name: str(value) for name, value in limits.items() if name.endswith("_NUM_THREADS")}
+    if not limits.keys() <= os.environ.keys():
+        os.execve(sys.executable, [sys.executable, *sys.argv], limits | os.environ)
+
+
 if __name__ == "__main__":
+    limit_threads()
     sys.exit(main(sys.argv[1:]))

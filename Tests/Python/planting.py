@@ -7,6 +7,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -39,6 +40,9 @@ class Situation:
     #: Kinds of advice or causes of hanging, any of which is right.
     expected: tuple[str, ...]
     hangs: bool = False
+    #: What `tasklog explain` is asked, if not `--stuck`; `expected` are then patterns of sentences,
+    #: in their order.
+    asks: tuple[str, ...] = ()
     #: Other warnings that are true as well.
     also: tuple[str, ...] = ()
     cluster: dict[str, Any] = field(default_factory=dict)
@@ -96,16 +100,16 @@ def observe(planted: Situation, folder: Path) -> list[dict[str, Any]]:
     if not planted.hangs:
         with recorded(planted, folder) as (client, log):
             planted.run(client, folder)
-        return answer(log, "advice")
+        return asked(planted, log) if planted.asks else answer(log, "advice")
     with recorded(planted, folder) as (client, log), contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.contextmanager(planted.run)(client, folder))
         # Events of workers arrive a moment later.
         deadline = time.monotonic() + DEADLINE
         while True:
             with contextlib.suppress(AssertionError):
-                causes = answer(log, "explain", "--stuck")
-                if kinds(causes)[:1] == list(planted.expected[:1]) or time.monotonic() > deadline:
-                    return causes
+                rows = asked(planted, log)
+                if not mistake(planted, rows) or time.monotonic() > deadline:
+                    return rows
             time.sleep(0.2)
 
 
@@ -119,8 +123,27 @@ def told(planted: Situation, keep: Path | None = None) -> tuple[list[dict[str, A
     return rows, time.monotonic() - begin
 
 
+def asked(planted: Situation, log: Path) -> list[dict[str, Any]]:
+    rows: Any = answer(log, "explain", *(planted.asks or ("--stuck",)))
+    return rows["sentences"] if isinstance(rows, dict) else rows
+
+
+def mistake(planted: Situation, rows: list[dict[str, Any]]) -> str:
+    """What is wrong with what is said of a situation; empty if nothing is."""
+    if planted.asks:
+        rest = iter(row["sentence"] for row in rows)
+        for pattern in planted.expected:
+            if not any(re.search(pattern, sentence) for sentence in rest):
+                return f"expected '{pattern}' in {[row['sentence'] for row in rows]}"
+        return ""
+    if kinds(rows)[:1] != list(planted.expected[:1]):
+        return f"expected {planted.expected[0]}"
+    others = set(warned(rows)) - set(planted.expected) - set(planted.also)
+    return f"also warned of {', '.join(sorted(others))}" if others else ""
+
+
 def kinds(rows: list[dict[str, Any]]) -> list[str]:
-    return [row.get("kind") or row["cause"] for row in rows]
+    return [row.get("kind") or row.get("cause") or row.get("reason") or "told" for row in rows]
 
 
 def warned(rows: list[dict[str, Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A situation for each kind of advice and for each kind of waiting, on real Dask clusters.
+"""A situation for each kind of advice, of waiting and of idling, on real Dask clusters.
 
     situations.py [--keep FOLDER] [NAMES]
 
@@ -12,19 +12,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from planting import Situation, kinds, told, warned
+from planting import kinds, mistake, told
 from situations_advice import ADVICE
+from situations_explained import EXPLAINED
 from situations_stuck import STUCK
 
-SITUATIONS = {each.name: each for each in (*ADVICE, *STUCK)}
-
-
-def judge(planted: Situation, rows: list[dict]) -> str:
-    """What is wrong; empty if nothing is."""
-    if kinds(rows)[:1] != list(planted.expected[:1]):
-        return f"expected {planted.expected[0]}"
-    others = set(warned(rows)) - set(planted.expected) - set(planted.also)
-    return f"also warned of {', '.join(sorted(others))}" if others else ""
+SITUATIONS = {each.name: each for each in (*ADVICE, *STUCK, *EXPLAINED)}
 
 
 def main() -> int:
@@ -40,7 +33,7 @@ def main() -> int:
             print(f"{planted.name:24} skipped: {planted.needs} is not installed", flush=True)
             continue
         rows, seconds = told(planted, given.keep)
-        wrong = judge(planted, rows)
+        wrong = mistake(planted, rows)
         failures += bool(wrong)
         found = ", ".join(kinds(rows)[:3]) or "nothing"
         print(

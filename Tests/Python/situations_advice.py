@@ -202,6 +202,22 @@ def leaving_workers(client: Client, folder: Path) -> None:
     client.gather(work)
 
 
+class UnpackingWorker(Worker):
+    """A worker that unpacks tasks when it runs them and records that, as older ones did."""
+
+    async def execute(self, key: Any, *, stimulus_id: str) -> Any:
+        start = time.time()
+        await asyncio.sleep(0.5)
+        self.state.tasks[key].startstops.append(
+            {"action": "deserialize", "start": start, "stop": time.time()}
+        )
+        return await super().execute(key, stimulus_id=stimulus_id)
+
+
+def deserializing(client: Client, folder: Path) -> None:
+    client.gather(client.map(nap, range(60), [0.3] * 60))
+
+
 class FarWorker(Worker):
     """A worker that measures a slow connection to the scheduler."""
 
@@ -241,6 +257,10 @@ ADVICE = [
     Situation("few-tasks", few_tasks, ("few-tasks",)),
     Situation("stealing", stealing, ("stealing", "transfers", "imbalance"), cluster=TCP),
     Situation("transfers", transfers, ("transfers",), cluster=TCP),
+    Situation(
+        "deserializing", deserializing, ("deserializing",),
+        cluster={"worker_class": UnpackingWorker},
+    ),
     Situation(
         "spilling", spilling, ("spilling",), cluster={"n_workers": 1, "memory_limit": "200MB"},
         config={"distributed.worker.memory.target": 0.6}, also=("worker-busy",),

@@ -172,6 +172,20 @@ def missing_input(client: Client, folder: Path) -> Iterator[None]:
     called(client, go.set)
 
 
+def released_input(client: Client, folder: Path) -> Iterator[None]:
+    """The scheduler releases an input, and forgets to do what follows from it."""
+    one = worker_of(client)
+    made = client.submit(Event("go").wait, key="made", workers=[one.address])
+    is_running(client, "made")
+    future = client.submit(nap, made, 0, key="planted")
+    scheduler = client.cluster.scheduler
+    wait_for(lambda: "planted" in scheduler.tasks, "task at the scheduler")
+    called(client, scheduler._transition, "made", "released", "planted")
+    yield
+    Event("go").set()
+    future.cancel()
+
+
 def not_sent(client: Client, folder: Path) -> Iterator[None]:
     """The scheduler forgets to send what it has queued."""
     scheduler = client.cluster.scheduler
@@ -189,12 +203,21 @@ STUCK = [
     Situation("stuck-no-worker", no_worker, ("no-worker",), hangs=True, cluster={"n_workers": 0}),
     Situation("stuck-paused-workers", paused, ("paused-workers",), hangs=True),
     Situation("stuck-running", running, ("running",), hangs=True),
+    Situation(
+        "stuck-no-thread", no_thread,
+        (
+            "^Task 'first-.' on worker .* has waited for event 'go'",
+            "^Task 'planted' waits for a thread of worker .*, which runs 'first-.'.$",
+        ),
+        hangs=True, asks=("--stuck",), cluster=TOLERANT,
+    ),
     Situation("stuck-not-received", not_received, ("not-received",), hangs=True),
     Situation(
         "stuck-result-not-received", result_not_received, ("result-not-received",), hangs=True
     ),
     Situation("stuck-disagreement", disagreement, ("disagreement",), hangs=True, cluster=TOLERANT),
     Situation("stuck-missing-input", missing_input, ("missing-input",), hangs=True, cluster=TCP),
+    Situation("stuck-released-input", released_input, ("released-input",), hangs=True),
     Situation("stuck-not-sent", not_sent, ("not-sent",), hangs=True),
     Situation(
         "stuck-unknown", running, ("unknown",), hangs=True, recorder={"workers": False}

@@ -8,6 +8,7 @@ tests would share its memory, of which there is truthful advice.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,6 +35,10 @@ SOME = (
     "stuck-not-received",
     "stuck-disagreement",
     "stuck-not-sent",
+    "stuck-released-input",
+    "why-resource",
+    "why-queue",
+    "idle-resources",
 )
 
 
@@ -48,7 +53,7 @@ def test_a_situation_is_the_first_thing_that_is_said_of_its_run(
         env={**os.environ, "TASKLOG_TEST_PROGRAM": str(program)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    if SITUATIONS[name].hangs:
+    if SITUATIONS[name].hangs or SITUATIONS[name].asks:
         return
     # The evidence is a command as one types it.
     log = tmp_path / "run.db"
@@ -70,9 +75,14 @@ def test_each_kind_has_a_situation() -> None:
     text = (planting.REPOSITORY / "Sources/TaskLogKit/TaskLogKit.docc/Advice.md").read_text()
     table = text.partition("## Kinds")[2].partition("## ")[0]
     kinds = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
-    planted = {each.expected[0] for each in SITUATIONS.values() if not each.hangs}
-    # Dask no longer records how long a worker unpacks a task.
-    assert kinds - planted == {"deserializing"}
+    named = [each for each in SITUATIONS.values() if not each.asks]
+    planted = {each.expected[0] for each in named if not each.hangs}
+    assert kinds == planted
+    source = (planting.REPOSITORY / "Sources/Explaining/Stuck/StuckCause.swift").read_text()
+    cases = re.findall(r'^    case (\w+)(?: = "(.*)")?$', source, re.MULTILINE)
+    hanging = {each.expected[0] for each in named if each.hangs}
+    # A wait for a thread comes after what has the thread.
+    assert {text or name for name, text in cases} - hanging == {"no-thread"}
     assert set(advised.MISTAKES) <= planted
     assert len(SITUATIONS) >= 25
 

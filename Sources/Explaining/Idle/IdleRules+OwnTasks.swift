@@ -108,7 +108,10 @@ extension IdleRules {
     let tasks = Set(
       inputs.values.flatMap { $0.dependents.filter { $0.state == .waiting }.map(\.key.text) }
     ).sorted(by: isOlder)
-    let size = inputs.values.reduce(Int64(0)) { $0 &+ ($1.nbytes ?? 0) }
+    // Before it arrives, its worker may not know its size.
+    let size = inputs.values.reduce(Int64(0)) {
+      $0 &+ ($1.nbytes ?? run.state.tasks[$1.key]?.nbytes ?? 0)
+    }
     let bytes = size > 0 ? " (\(Units.bytes(Double(size))))" : ""
     let one = names.count == 1
     let what =

@@ -39,7 +39,9 @@ struct PlacementSentence {
 
   private var onlyReason: String {
     if placement.isRestricted, !placement.needsInputs || placement.others == 0 {
-      return "no other worker may run it"
+      return placement.isLoose
+        ? "its client prefers that worker, and others run it only if that one cannot"
+        : "no other worker may run it"
     }
     if placement.others == 0 { return "there was no other worker" }
     switch placement.rule {
@@ -109,7 +111,10 @@ struct PlacementSentence {
       text += placement.rule == .freeThread ? ": where its inputs are does not count." : "."
     }
     if placement.isRestricted, candidates.count > 1 {
-      text += " Only \(workers(candidates.count)) may run it."
+      text +=
+        placement.isLoose
+        ? " Its client prefers \(workers(candidates.count)), and others run it only if none of these can."
+        : " Only \(workers(candidates.count)) may run it."
     }
     return text
   }
@@ -146,8 +151,11 @@ struct PlacementSentence {
 
 extension RecordedSteal {
   /// What the steal was for.
-  func sentence(_ label: (String) -> String) -> String {
-    let text = "Worker \(label(thief)) stole it from worker \(label(victim))"
+  ///
+  /// - Parameter waited: how long the task had been on the victim, as text.
+  func sentence(waited: String? = nil, _ label: (String) -> String) -> String {
+    let place = waited.map { ", where it had been for \($0)" } ?? ""
+    let text = "Worker \(label(thief)) stole it from worker \(label(victim))\(place)"
     guard let estimate else { return "\(text); its cost and gain, the log does not say." }
     func seconds(_ seconds: Double) -> String { Units.duration(seconds: seconds) }
     let fetch =

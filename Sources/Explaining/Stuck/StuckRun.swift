@@ -88,6 +88,9 @@ extension LogReader {
   ///
   /// - Throws: `LogError`.
   package func stuckCauses(of run: RunInfo, at point: PointInTime = .end) throws -> [StuckCause] {
+    var point = point
+    // Of a run that is being recorded, the scheduler and the workers are seen at the same event.
+    if case .end = point, let last = run.lastSeq { point = .seq(last) }
     let causes = StuckFinder(try StuckRun(self, run, at: point)).causes
     guard causes.contains(where: { $0.doubt != nil }) else { return causes }
     let finder = try DisagreementFinder(self, run, at: point)

@@ -17,13 +17,15 @@ struct TaskExplainer {
   private var running: (since: Int64, worker: String, seq: Int64)?
   private var stopped: Int64?
   private var isRetry = false
+  /// Whether another worker than the one that it was sent to has it.
+  private var isStolen = false
 
   private init(_ inputs: Set<String>?) { self.inputs = inputs }
 
   static func explain(_ steps: [TaskStep], inputs: Set<String>?) -> TaskExplanation {
     var explainer = TaskExplainer(inputs)
     for step in steps.byDispatch {
-      if let (sentence, requested) = step.steal { explainer.say(sentence, step, requested) }
+      if let (steal, label) = step.steal { explainer.steal(steal, label, step) }
       guard step.start != step.finish else { continue }
       switch step.observer {
       case .scheduler: explainer.atScheduler(step)
@@ -81,10 +83,11 @@ struct TaskExplainer {
       say(
         "It waited \(waited) for inputs, for '\(ended.key)' last, and \(target).", step, ended.seq)
     } else if let ended = step.ended, let waited, step.start == "queued" {
+      let how = step.isFailure ? "failed" : "ended"
       say(
-        "It waited \(waited) for a thread, until task '\(ended.key)' ended, and \(target).", step,
+        "It waited \(waited) for a thread, until task '\(ended.key)' \(how), and \(target).", step,
         ended.seq)
-    } else if let waited, step.has("worker-status-change") || step.has("add-worker") {
+    } else if let waited, step.isArrival {
       say("It waited \(waited) until a worker was available, and \(target).", step, before?.seq)
     } else {
       let after = waited.map { " after \($0)" } ?? ""
@@ -98,9 +101,19 @@ struct TaskExplainer {
         explanation.choices.append(.init(attempt: attempt, recorded: recorded))
       }
     }
-    (waiting, isRetry) = (nil, false)
+    (waiting, isRetry, isStolen) = (nil, false, false)
     sent = (step.time, step.worker, step.seq)
     (received, ready, running, stopped) = (nil, nil, nil, nil)
+  }
+
+  /// From here on it waits on another worker.
+  private mutating func steal(
+    _ steal: RecordedSteal, _ label: (String) -> String, _ step: TaskStep
+  ) {
+    let waited = sent.map { duration($0.time, step.time) }
+    say(steal.sentence(waited: waited, label), step, steal.requested)
+    sent = (step.time, label(steal.thief), step.seq)
+    (received, ready, running, stopped, isStolen) = (nil, nil, nil, nil, true)
   }
 
   private mutating func fail(_ step: TaskStep) {
@@ -120,6 +133,8 @@ struct TaskExplainer {
       say("Its worker \(worker) was removed, and with it this attempt.", step)
     } else if step.isClient {
       say("It was withdrawn: no client wanted it any more.", step)
+    } else if step.has("reschedule") {
+      say("It asked worker \(worker) to be run again, on any worker.", step)
     } else {
       say("It was taken from worker \(worker); why, the log does not say.", step)
     }
@@ -131,7 +146,8 @@ struct TaskExplainer {
     } else if step.isClient {
       say("Its result was released: no client wanted it any more.", step)
     } else if let ended = step.ended {
-      say("Its result was released when '\(ended.key)' was done.", step, ended.seq)
+      let how = step.isFailure ? "failed" : "was done"
+      say("Its result was released when '\(ended.key)' \(how).", step, ended.seq)
     } else {
       say("Its result was released; why, the log does not say.", step)
     }
@@ -140,7 +156,8 @@ struct TaskExplainer {
   // MARK: - The worker
 
   private mutating func atWorker(_ step: TaskStep, _ worker: String) {
-    guard sent != nil else { return }
+    // What its first worker recorded of a stolen task may arrive later.
+    guard let sent, !isStolen || sent.worker == worker else { return }
     switch step.finish {
     case "waiting" where received == nil: received = step.time
     case "ready", "constrained": ready = ready ?? step.time
@@ -161,17 +178,18 @@ struct TaskExplainer {
     running = (step.time, worker, step.seq)
     guard let sent else { return }
     var parts: [String] = []
-    if let received, let ready {
+    let moved = sent.worker.map { $0 != worker } ?? false
+    // Of one that was moved, it is not known when.
+    if let received, let ready, !moved {
       parts.append("\(duration(sent.time, received)) until the worker had it")
       parts.append("\(duration(received, ready)) for its inputs")
       parts.append("\(duration(ready, step.time)) for a thread")
     } else {
       parts.append("\(duration(sent.time, step.time)) in all")
     }
-    let moved = sent.worker.map { $0 != worker } ?? false
     say(
-      "It \(moved ? "was moved to worker \(worker) and " : "")began to run: it had waited \(Words.list(parts)).",
-      step, sent.seq)
+      "It \(moved ? "was moved to worker \(worker) and " : "")began to run: \(isStolen ? "since then " : "")it "
+        + "had waited \(Words.list(parts)).", step, sent.seq)
   }
 }
 
@@ -184,6 +202,13 @@ extension TaskStep {
       has($0)
     }
   }
+
+  /// Whether a worker came, or was able to take tasks again.
+  fileprivate var isArrival: Bool {
+    ["worker-status-change", "worker-connect", "add-worker"].contains { has($0) }
+  }
+
+  fileprivate var isFailure: Bool { has("task-erred") }
 
   fileprivate var isClient: Bool {
     ["client-releases-keys", "remove-client", "cancel"].contains { has($0) }

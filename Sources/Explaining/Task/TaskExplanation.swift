@@ -44,8 +44,8 @@ struct TaskStep {
   var ended: (key: String, seq: Int64)?
   /// Why it was sent to its worker, and the choice itself.
   var choice: (sentence: String, recorded: RecordedPlacement?)?
-  /// Who stole it from whom and why, and the event before that shows it: no transition.
-  var steal: (sentence: String, requested: Int64?)?
+  /// Who stole it from whom and why, with the names of workers by their addresses: no transition.
+  var steal: (recorded: RecordedSteal, label: (String) -> String)?
 }
 
 extension TaskStep {

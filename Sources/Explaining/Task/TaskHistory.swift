@@ -95,11 +95,10 @@ package struct TaskHistory {
         ) { lives.label($0, at: recorded.seq) }
         steps[place].choice = (sentence, recorded)
       } steal: { steal in
-        let sentence = steal.sentence { lives.label($0, at: steal.seq) }
         var step = TaskStep(
           seq: steal.seq, time: steal.time, observer: .scheduler, start: "processing",
           finish: "processing")
-        step.steal = (sentence, steal.requested)
+        step.steal = (steal, { lives.label($0, at: steal.seq) })
         steals.append(step)
       }
     }
@@ -115,24 +114,25 @@ package struct TaskHistory {
 
   /// Another task that ended by the stimulus of an event of the scheduler.
   private func ended(_ recorded: RecordedEvent) throws -> (key: String, seq: Int64)? {
-    guard recorded.stimulusNumber != 0,
-      recorded.event.stimulusID?.hasPrefix("task-finished") ?? false
+    guard recorded.stimulusNumber != 0, let stimulus = recorded.event.stimulusID,
+      ["task-finished", "task-erred"].contains(where: stimulus.hasPrefix)
     else { return nil }
     return try reader.translating {
       // The events of a stimulus follow each other, and there is no index of stimuli.
       let select = try reader.connection.prepare(
         """
-        SELECT seq, key, stimulus, finish FROM event WHERE source = ? AND source_seq < ?
+        SELECT seq, key, stimulus, start, finish FROM event WHERE source = ? AND source_seq < ?
         ORDER BY source_seq DESC
         """)
       try select.bind(1, recorded.source)
       try select.bind(2, recorded.sourceSeq)
-      let memory = try reader.number(ofText: State.memory.name)
+      let ends = try [State.memory, .erred].map { try reader.number(ofText: $0.name) }
+      let processing = try reader.number(ofText: State.processing.name)
       while try select.step() {
         guard let stimulus = select.optionalInteger(2) else { continue }
         guard stimulus == recorded.stimulusNumber else { return nil }
         guard let key = select.optionalInteger(1), key != recorded.keyNumber,
-          select.optionalInteger(3) == memory
+          select.optionalInteger(3) == processing, ends.contains(select.optionalInteger(4))
         else { continue }
         return try reader.keys.element(key).map { ($0.text, select.integer(0)) }
       }

@@ -42,6 +42,9 @@ struct AdviceScan {
     var computed: Int64 = -1
     var failures: Int32 = 0
     var isSent = false
+    /// When its worker last began to run it; `nil` if that recorded nothing of it since it was sent, -1 if
+    /// it does not run there.
+    var began: Int64?
   }
 
   private let reader: LogReader
@@ -49,6 +52,7 @@ struct AdviceScan {
   private let scope: RunScope?
   private let schedulers: Set<Int64>
   private let texts: KnownTexts
+  private let executing: Int64
   private let hooks: (logEvent: Int64, request: Int64)
   /// By the number of a stimulus that removed a worker.
   private var removals: [Int64: String] = [:]
@@ -68,6 +72,7 @@ struct AdviceScan {
       try reader.number(ofText: Hook.logEvent.name) ?? -1,
       try reader.number(ofText: Hook.request.name) ?? -1
     )
+    executing = try reader.number(ofText: State.executing.name) ?? -1
     stolen = Set(try reader.taskMoves(of: run).map(\.key))
     index = try TaskIndex(reader, run, nil, [])
     for stimulus in ends.filter(\.isLoss).compactMap(\.removalStimulus) {
@@ -78,7 +83,13 @@ struct AdviceScan {
   mutating func figures() throws -> AdviceFigures {
     let cursor = try reader.events(of: run, order: .arrival)
     while let row = try cursor.nextRow() {
-      guard schedulers.contains(row.source) else { continue }
+      guard schedulers.contains(row.source) else {
+        // Only the cost of lost workers depends on it.
+        if !removals.isEmpty, row.hook == texts.transition, row.start != row.finish {
+          tasks[row.key]?.began = row.finish == executing ? row.time : -1
+        }
+        continue
+      }
       let isMove = row.hook == texts.transition && row.key != 0 && row.start != row.finish
       let outcome = isMove ? outcome(of: row, cursor) : nil
       // What is used again after a window is not held in it for nothing.
@@ -121,7 +132,7 @@ struct AdviceScan {
     }
     if row.finish == texts.processing {
       var task = tasks[row.key] ?? Task()
-      task.sent = row.time
+      (task.sent, task.began) = (row.time, nil)
       if !task.isSent, let prefix = try prefix(row.key) {
         result.retries[prefix, default: .init()].all += 1
       }
@@ -185,7 +196,9 @@ struct AdviceScan {
     let spent = max(0, row.time - task.sent)
     if let removal = removals[row.stimulus] {
       result.lost[removal, default: (0, 0, 0)].tasks += 1
-      result.lost[removal, default: (0, 0, 0)].time += spent
+      // A task that waited there for its turn lost nothing.
+      let ran = task.began.map { $0 < 0 ? 0 : max(0, row.time - $0) }
+      result.lost[removal, default: (0, 0, 0)].time += min(spent, ran ?? spent)
     } else if try isRetry(row.stimulus), let prefix = try prefix(row.key) {
       result.retries[prefix, default: .init()].tasks += task.failures == 0 ? 1 : 0
       result.retries[prefix, default: .init()].attempts += 1

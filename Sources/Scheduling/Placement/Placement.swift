@@ -44,6 +44,8 @@ package struct Placement: Sendable {
   package var isRootish = false
   /// Whether only some workers, hosts or resources may run it.
   package var isRestricted = false
+  /// Whether others may run it if these cannot: Dask's `allow_other_workers`.
+  package var isLoose = false
   /// Whether some of its inputs decide which workers are considered: those that hold one.
   package var needsInputs = false
   /// The workers considered, the best first.
@@ -57,6 +59,7 @@ package struct Placement: Sendable {
   mutating func complete(_ task: TaskState, _ state: SchedulerState, isRootish: Bool) {
     self.isRootish = isRootish
     isRestricted = task.isRestricted
+    isLoose = isRestricted && task.looseRestrictions
     others = max(0, state.running.count - candidates.count)
     candidates.sort {
       ($0.isBest ? 0 : 1, $0.start, $0.nbytes, $0.address)
