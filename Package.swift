@@ -107,7 +107,7 @@ let package = Package(
     .target(
       name: "Explaining",
       dependencies: [
-        "EventLog", "LogAnalysis", "LogFormat", "Querying", "Replaying", "Scheduling",
+        "CSupport", "EventLog", "LogAnalysis", "LogFormat", "Querying", "Replaying", "Scheduling",
         "TaskLogPlugin",
       ]),
     .target(name: "BuiltinPlugins", dependencies: ["TaskLogPlugin"]),

@@ -13,7 +13,7 @@ import Glibc
 // `rabbitmq` exists in a build with `--traits RabbitMQ`; it is compared with pika if
 // TASKLOG_TEST_PYTHON names a Python that has `pika` and `distributed`.
 //
-// `--keep` names a folder where the logs of `query` stay, so that they can be queried again later.
+// `--keep` names a folder where the logs of `query` and `explain` stay, so that they can be queried again later.
 //
 // `--write-report-log PATH` only writes a log of `--tasks` tasks, which
 // `Tests/Browser/benchmark.py` makes report pages of.
@@ -38,11 +38,11 @@ struct Benchmarks {
   private static let options = [
     "--events": 1, "--rounds": 1, "--only": 1, "--tasks": 1, "--largest": 1, "--workers": 1,
     "--keep": 1, "--write-log": 1, "--write-report-log": 1, "--write-run": 1, "--scan-log": 1,
-    "--replay-peak": 2,
+    "--write-explain-log": 1, "--replay-peak": 2,
   ]
   private static let groups = [
-    "engine", "recorded-engine", "record", "replay", "replay-memory", "state", "query", "export",
-    "rabbitmq", "numbers",
+    "engine", "recorded-engine", "record", "replay", "replay-memory", "state", "query", "explain",
+    "export", "rabbitmq", "numbers",
   ]
 
   /// A mistyped option is an error, so that the caller does not wait for all other benchmarks.
@@ -83,6 +83,11 @@ struct Benchmarks {
       return try QueryBenchmark(events: count, rounds: rounds)
         .write(CommandLine.arguments[place + 1])
     }
+    if let place = CommandLine.arguments.firstIndex(of: "--write-explain-log"),
+      place + 1 < CommandLine.arguments.count
+    {
+      return try ExplainLog(events: count).write(CommandLine.arguments[place + 1])
+    }
     if let place = CommandLine.arguments.firstIndex(of: "--write-report-log"),
       place + 1 < CommandLine.arguments.count
     {
@@ -118,11 +123,14 @@ struct Benchmarks {
         tasks: tasks, rounds: rounds, largest: largest, python: python, workers: workers
       ).run()
     }
+    let folder = CommandLine.arguments.firstIndex(of: "--keep").flatMap {
+      CommandLine.arguments.dropFirst($0 + 1).first
+    }
     if isWanted("query") {
-      let folder = CommandLine.arguments.firstIndex(of: "--keep").flatMap {
-        CommandLine.arguments.dropFirst($0 + 1).first
-      }
       try QueryBenchmark(events: count, rounds: rounds, folder: folder).run()
+    }
+    if isWanted("explain") {
+      try ExplainBenchmark(events: count, rounds: rounds, folder: folder).run()
     }
     if isWanted("export") {
       try ExportBenchmark(tasks: try argument("--tasks", default: 1_000_000), rounds: rounds).run()

@@ -45,3 +45,23 @@ def test_the_candidates_of_a_task_are_shown_with_what_they_would_have_to_fetch(
     # The best one holds the large input.
     if len(candidates) > 1:
         assert candidates[0]["fetch_bytes"] < candidates[1]["fetch_bytes"]
+
+
+def test_the_index_explains_tasks_as_all_events_do(
+    log: Path, tasklog: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = tasklog(log, "query", "--key", "join-*", "--finish", "processing", "--format", "json")
+    keys = [row["key"] for row in json.loads(found)][:20]
+
+    def explained() -> list[str]:
+        return [tasklog(log, "explain", key, "--format", "json") for key in keys]
+
+    before = explained()
+    kept = tmp_path / "tasklog" / "placements"
+    assert not list(kept.iterdir())
+    tasklog(log, "index")
+    assert [path.stat().st_mode & 0o777 for path in kept.iterdir()] == [0o600]
+    assert explained() == before
+    tasklog(log, "index", "--drop")
+    assert not list(kept.iterdir())

@@ -34,7 +34,7 @@ import Testing
     ],
     "Replaying": ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"],
     "Explaining": [
-      "EventLog", "LogAnalysis", "LogFormat", "Querying", "Replaying", "Scheduling",
+      "CSupport", "EventLog", "LogAnalysis", "LogFormat", "Querying", "Replaying", "Scheduling",
       "TaskLogPlugin",
     ],
     "BuiltinPlugins": ["TaskLogPlugin"],

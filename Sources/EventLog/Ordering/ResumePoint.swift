@@ -192,6 +192,18 @@ extension LogReader {
     }
   }
 
+  /// The source seq and the seq of the last event of a source.
+  ///
+  /// - Throws: `LogError`.
+  package func last(of source: SourceInfo) throws -> (sourceSeq: Int64, seq: Int64)? {
+    try translating {
+      let select = try connection.prepare(
+        "SELECT source_seq, seq FROM event WHERE source = ? ORDER BY source_seq DESC LIMIT 1")
+      try select.bind(1, source.number)
+      return try select.step() ? (select.integer(0), select.integer(1)) : nil
+    }
+  }
+
   /// Number of events of a source known to be missing before a given event.
   ///
   /// - Throws: `LogError`.

@@ -14,30 +14,34 @@ struct PlacementCount {
   var ties: Int64 = 0
   /// Only one worker is considered.
   var single: Int64 = 0
+
+  mutating func add(_ recorded: RecordedPlacement) {
+    decisions += 1
+    if recorded.placement.candidates.count == 1 { single += 1 }
+    guard recorded.isExpected else { return }
+    expected += 1
+    if recorded.placement.best.count > 1 { ties += 1 }
+  }
 }
 
 extension Reports {
   /// The recorded choices of workers in runs, compared with the rules at the rebuilt state.
   ///
   /// - Throws: `LogError`.
-  package static func placements(_ reader: LogReader, _ runs: [RunInfo]) throws -> Querying.Report {
+  package static func placements(
+    _ reader: LogReader, _ runs: [RunInfo], index: PlacementIndex? = nil
+  ) throws -> Querying.Report {
     var counts: [(run: Int64, rule: String, count: PlacementCount)] = []
     var differences: [[SQLiteValue]] = []
     for run in runs {
       let lives = try reader.workerLives(of: run)
       var byRule: [String: PlacementCount] = [:]
       for walk in try PlacementWalk.walks(reader, run) {
-        try walk.run { recorded in
+        try walk.all(index) { recorded in
           let placement = recorded.placement
           let rule = placement.isRestricted ? "restricted" : placement.rule.rawValue
-          byRule[rule, default: PlacementCount()].decisions += 1
-          if placement.candidates.count == 1 { byRule[rule]?.single += 1 }
-          if recorded.isExpected {
-            byRule[rule]?.expected += 1
-            if placement.best.count > 1 { byRule[rule]?.ties += 1 }
-          } else {
-            differences.append(difference(recorded, rule, run, lives))
-          }
+          byRule[rule, default: PlacementCount()].add(recorded)
+          if !recorded.isExpected { differences.append(difference(recorded, rule, run, lives)) }
         }
       }
       counts += byRule.sorted { $0.key < $1.key }.map { (run.number, $0.key, $0.value) }

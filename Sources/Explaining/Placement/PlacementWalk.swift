@@ -47,7 +47,7 @@ struct PlacementWalk {
 
   private let reader: LogReader
   private let run: RunInfo
-  private let source: SourceInfo
+  let source: SourceInfo
 
   private init(_ reader: LogReader, _ run: RunInfo, _ source: SourceInfo) {
     (self.reader, self.run, self.source) = (reader, run, source)
@@ -59,6 +59,10 @@ struct PlacementWalk {
       .map { PlacementWalk(reader, run, $0) }
   }
 
+  private var isDask: Bool { run.engine == "dask" }
+
+  func rules() -> any PlacementRules { isDask ? DaskRules() : EngineRules() }
+
   /// Reports each choice of a worker, and each steal of a task of interest.
   ///
   /// - Parameters:
@@ -68,29 +72,106 @@ struct PlacementWalk {
   func run(
     of wanted: Key? = nil, through last: Int64 = .max,
     placement body: (RecordedPlacement) throws -> Void,
-    steal: (RecordedSteal) throws -> Void = { _ in }
+    steal: ((RecordedSteal) throws -> Void)? = nil
   ) throws {
-    let rules: any PlacementRules = run.engine == "dask" ? DaskRules() : EngineRules()
+    let rules = rules()
     let doubts = try doubts()
+    try run(
+      rules, of: wanted, through: last,
+      placement: { recorded, task in
+        try body(placement(recorded, task, rules, doubts(rules, recorded)))
+      }, steal: steal.map { steal in { found, _ in try steal(found) } })
+  }
+
+  /// Applies all events to the state, and reports before that the choices and steals.
+  ///
+  /// - Throws: `LogError`, or what the arguments throw.
+  func run(
+    _ rules: any PlacementRules, of wanted: Key? = nil, through last: Int64,
+    before: ((RecordedEvent) throws -> Void)? = nil, after: ((RecordedEvent) -> Void)? = nil,
+    placement body: (RecordedEvent, TaskState) throws -> Void,
+    steal: ((RecordedSteal, RecordedEvent) throws -> Void)?
+  ) throws {
     var requests = StealRequests(wanted)
     let cursor = try reader.events(
       of: run, order: .arrival, wanted: [source.number], readsAhead: true)
     while let recorded = try cursor.nextEvent(), recorded.seq <= last {
       let event = recorded.event
+      try before?(recorded)
       switch event.hook {
       case .transition where event.isPlacement:
         guard let key = event.key, wanted == nil || wanted == key,
-          let task = rules.state.tasks[key], let worker = event.worker
+          let task = rules.state.tasks[key], event.worker != nil
         else { break }
-        try body(
-          RecordedPlacement(
-            seq: recorded.seq, key: key, start: event.start ?? .waiting, worker: worker,
-            placement: rules.placement(of: task, at: event), doubts: doubts(rules, recorded)))
+        try body(recorded, task)
       case .logEvent, .stimulus:
-        if wanted != nil, let found = requests.steal(recorded, rules.state) { try steal(found) }
+        if let steal, let found = requests.steal(recorded, rules.state) {
+          try steal(found, recorded)
+        }
       default: break
       }
       rules.apply(event)
+      after?(recorded)
+    }
+  }
+
+  private func placement(
+    _ recorded: RecordedEvent, _ task: TaskState, _ rules: any PlacementRules, _ doubts: [String]
+  ) -> RecordedPlacement {
+    let event = recorded.event
+    return RecordedPlacement(
+      seq: recorded.seq, key: task.key, start: event.start ?? .waiting, worker: event.worker ?? "",
+      placement: rules.placement(of: task, at: event), doubts: doubts)
+  }
+
+  /// Reports all choices, from an index if there is a complete one.
+  ///
+  /// - Throws: `LogError`, or what the arguments throw.
+  func all(
+    _ index: PlacementIndex?, placement body: (RecordedPlacement) throws -> Void
+  ) throws {
+    let last = try reader.last(of: source)?.seq ?? 0
+    var done: Int64 = 0
+    if let file = try index?.file(reader, run, source, through: last) {
+      let isRead = try read(file) {
+        try body($0)
+        done = $0.seq
+      }
+      if isRead { return }
+    }
+    try run { if $0.seq > done { try body($0) } }
+  }
+
+  /// Reports the same from an index.
+  ///
+  /// - Parameters:
+  ///   - wanted: the row ID of the key of the task of interest; `nil` for all.
+  ///   - events: the seqs of the choices; `nil` for all.
+  /// - Returns: whether the index could be read. If not, what has been reported so far is right.
+  /// - Throws: `LogError`, or what the arguments throw.
+  func read(
+    _ file: PlacementIndexFile, of wanted: Int64? = nil, events: Set<Int64>? = nil,
+    through last: Int64 = .max, placement body: (RecordedPlacement) throws -> Void,
+    steal: (RecordedSteal) throws -> Void = { _ in }
+  ) throws -> Bool {
+    var index = PlacementIndexReader(isDask: isDask)
+    let doubts = try doubts()
+    do {
+      try file.withBytes { bytes in
+        try index.read(
+          bytes, through: last, choicesOf: { events?.contains($0) ?? true },
+          stealsOf: { wanted == nil || wanted == $0 },
+          choice: { seq, rules in
+            guard let recorded = try reader.event(at: seq), let key = recorded.event.key else {
+              throw DamagedIndex()
+            }
+            let (rules, task) = rules(key)
+            try body(placement(recorded, task, rules, doubts(rules, recorded)))
+          }, steal: steal)
+      }
+      return true
+    } catch is DamagedIndex {
+      return false
     }
   }
 
@@ -131,19 +212,21 @@ extension Event {
   }
 }
 
-/// Finds the steals of a task in the scheduler's log of work stealing.
+/// Finds steals in the scheduler's log of work stealing.
 private struct StealRequests {
   private let wanted: Key?
-  private var last: (estimate: RecordedSteal.Estimate, thief: String, seq: Int64)?
+  private var last: [Key: (estimate: RecordedSteal.Estimate, thief: String, seq: Int64)] = [:]
 
+  /// - Parameter wanted: the task of interest; `nil` for all.
   init(_ wanted: Key?) { self.wanted = wanted }
+
+  private func isWanted(_ key: Key) -> Bool { wanted == nil || wanted == key }
 
   mutating func steal(_ recorded: RecordedEvent, _ state: SchedulerState) -> RecordedSteal? {
     let event = recorded.event
-    guard let wanted, let task = state.tasks[wanted] else { return nil }
     let args = event.args.content
     if event.hook == .stimulus {
-      guard event.key == wanted, args["op"]?.string == "move-task",
+      guard let task = task(event, state), args["op"]?.string == "move-task",
         let victim = task.processingOn?.address, let thief = event.worker
       else { return nil }
       return RecordedSteal(
@@ -153,14 +236,15 @@ private struct StealRequests {
       return nil
     }
     switch message.first?.string {
-    case "request": request(message, task, recorded.seq, state)
+    case "request": request(message, recorded.seq, state)
     case "confirm":
-      guard event.key == wanted, message.count >= 5, let victim = message[3].string,
+      guard let task = task(event, state), message.count >= 5, let victim = message[3].string,
         let thief = message[4].string, task.processingOn?.address == victim
       else { return nil }
       var steal = RecordedSteal(
         seq: recorded.seq, time: event.time, victim: victim, thief: thief)
-      if let last, last.thief == thief {
+      // Each request has one answer.
+      if let last = last.removeValue(forKey: task.key), last.thief == thief {
         (steal.estimate, steal.requested) = (last.estimate, last.seq)
       }
       return steal
@@ -169,20 +253,22 @@ private struct StealRequests {
     return nil
   }
 
+  private func task(_ event: Event, _ state: SchedulerState) -> TaskState? {
+    event.key.flatMap { isWanted($0) ? state.tasks[$0] : nil }
+  }
+
   /// Dask writes `("request", [(time, level, key, cost, victim, its work, thief, its work), …])`.
-  private mutating func request(
-    _ message: [Value], _ task: TaskState, _ seq: Int64, _ state: SchedulerState
-  ) {
+  private mutating func request(_ message: [Value], _ seq: Int64, _ state: SchedulerState) {
     guard message.count > 1 else { return }
     for entry in message[1].elements ?? [] {
-      guard let entry = entry.elements, entry.count >= 8, Key(entry[2]) == task.key,
-        let cost = entry[3].number, let victim = entry[5].number, let thief = entry[6].string,
-        let work = entry[7].number
+      guard let entry = entry.elements, entry.count >= 8, let key = Key(entry[2]), isWanted(key),
+        let task = state.tasks[key], let cost = entry[3].number, let victim = entry[5].number,
+        let thief = entry[6].string, let work = entry[7].number
       else { continue }
       let missing = state.workers[thief].map { state.missingBytes(of: task, on: $0) } ?? 0
       let estimate = RecordedSteal.Estimate(
         cost: cost, victim: victim, thief: work, missingBytes: Int64(saturating: missing))
-      last = (estimate, thief, seq)
+      last[key] = (estimate, thief, seq)
     }
   }
 }

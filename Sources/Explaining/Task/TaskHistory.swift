@@ -9,17 +9,19 @@ package struct TaskHistory {
   package enum ExplainedChoices { case none, usual, all }
 
   /// The number of events up to which a state is rebuilt by default: reading them takes about a second.
-  private static let usualEvents: Int64 = 1_000_000
+  package static let usualEvents: Int64 = 1_000_000
 
   private let reader: LogReader
   private let run: RunInfo
   private let clocks: ClockOffsets
   private let lives: WorkerLives
   private let schedulers: Set<Int64>
+  private let index: PlacementIndex?
 
+  /// - Parameter index: where the choices of workers are looked up first.
   /// - Throws: `LogError`.
-  package init(_ reader: LogReader, _ run: RunInfo) throws {
-    (self.reader, self.run) = (reader, run)
+  package init(_ reader: LogReader, _ run: RunInfo, index: PlacementIndex? = nil) throws {
+    (self.reader, self.run, self.index) = (reader, run, index)
     (clocks, lives) = (try reader.clockOffsets(of: run), try reader.workerLives(of: run))
     schedulers = Set(
       try reader.sources(of: run).filter { $0.source.kind == .scheduler }.map(\.number))
@@ -71,41 +73,59 @@ package struct TaskHistory {
 
   /// The steps with the reasons for the choices of workers, and with steals.
   private func withPlacements(
-    _ steps: [TaskStep], ofKey key: Int64, isFull: Bool
+    _ steps: [TaskStep], ofKey number: Int64, isFull: Bool
   ) throws -> [TaskStep] {
     guard let last = steps.last(where: { $0.observer == .scheduler && $0.isAtWorker }),
-      let key = try reader.keys.element(key)
+      let key = try reader.keys.element(number)
     else { return steps }
     var steps = steps
-    let eventCount = last.seq - (run.firstSeq ?? last.seq)
-    guard isFull || eventCount <= Self.usualEvents else {
-      let sentence =
-        "Why it was put there, --full says: for that, \(Units.count(eventCount)) events are read."
-      for place in steps.indices where steps[place].isSent {
-        steps[place].choice = (sentence, nil)
-      }
-      return steps
-    }
     var steals: [TaskStep] = []
+    var isRebuilt = true
     for walk in try PlacementWalk.walks(reader, run) {
-      try walk.run(of: key, through: last.seq) { recorded in
+      func placement(_ recorded: RecordedPlacement) {
         guard let place = steps.firstIndex(where: { $0.seq == recorded.seq }) else { return }
         let sentence = PlacementSentence.text(
           recorded.placement, worker: recorded.worker, doubts: recorded.doubts
         ) { lives.label($0, at: recorded.seq) }
         steps[place].choice = (sentence, recorded)
-      } steal: { steal in
-        var step = TaskStep(
-          seq: steal.seq, time: steal.time, observer: .scheduler, start: "processing",
-          finish: "processing")
-        step.steal = (steal, { lives.label($0, at: steal.seq) })
-        steals.append(step)
+      }
+      let sent = Set(steps.filter(\.isSent).map(\.seq))
+      if let file = try index?.file(reader, run, walk.source, through: last.seq) {
+        var found: [TaskStep] = []
+        let isRead = try walk.read(
+          file, of: number, events: sent, through: last.seq, placement: placement
+        ) { found.append(step($0)) }
+        if isRead {
+          steals += found
+          continue
+        }
+      }
+      guard isFull || last.seq - (run.firstSeq ?? last.seq) <= Self.usualEvents else {
+        isRebuilt = false
+        continue
+      }
+      try walk.run(of: key, through: last.seq, placement: placement) { steals.append(step($0)) }
+    }
+    if !isRebuilt {
+      let events = Units.count(last.seq - (run.firstSeq ?? last.seq))
+      let sentence =
+        "Why it was put there, --full says: for that, \(events) events are read, once for all tasks."
+      for place in steps.indices where steps[place].isSent && steps[place].choice == nil {
+        steps[place].choice = (sentence, nil)
       }
     }
     for steal in steals {
       steps.insert(steal, at: steps.firstIndex { $0.seq > steal.seq } ?? steps.endIndex)
     }
     return steps
+  }
+
+  private func step(_ steal: RecordedSteal) -> TaskStep {
+    var step = TaskStep(
+      seq: steal.seq, time: steal.time, observer: .scheduler, start: "processing",
+      finish: "processing")
+    step.steal = (steal, { lives.label($0, at: steal.seq) })
+    return step
   }
 
   private static func value(_ args: Args) -> Value? {

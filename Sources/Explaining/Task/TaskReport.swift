@@ -10,12 +10,13 @@ extension Reports {
   /// - Returns: `nil` if no run has the task.
   /// - Throws: `LogError`.
   package static func explanation(
-    _ reader: LogReader, _ runs: [RunInfo], of name: String, isFull: Bool = false
+    _ reader: LogReader, _ runs: [RunInfo], of name: String, isFull: Bool = false,
+    index: PlacementIndex? = nil
   ) throws -> Querying.Report? {
     var all: [(run: Int64, sentence: TaskExplanation.Sentence)] = []
     var choices: [(run: Int64, choice: TaskExplanation.Choice)] = []
     for run in runs {
-      let history = try TaskHistory(reader, run)
+      let history = try TaskHistory(reader, run, index: index)
       for case .key(let key) in try reader.subjects(named: name) {
         let explanation = try history.explanation(
           ofKey: key, choices: isFull ? .all : .usual)

@@ -55,12 +55,7 @@ final class CheckpointManager {
   private static func identity(
     of factories: [(factory: PluginFactory, options: [String: String])]
   ) -> String {
-    var status = stat()
-    stat("/proc/self/exe", &status)
-    var parts = [
-      "\(status.st_dev) \(status.st_ino) \(status.st_size) "
-        + "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
-    ]
+    var parts = [ProgramIdentity.text]
     for (factory, options) in factories {
       parts += [factory.name, String(reflecting: factory.type), factory.content]
       for name in options.keys.sorted() { parts += [name, options[name] ?? ""] }

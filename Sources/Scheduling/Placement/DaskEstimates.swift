@@ -8,7 +8,7 @@ final class DaskLoad {
   /// The inputs that it has to fetch, and the number of its tasks that need each: Dask's `needs_what`.
   private var needs: [ObjectIdentifier: (task: TaskState, count: Int)] = [:]
   /// Bytes of these inputs: Dask's `_network_occ`.
-  private(set) var networkBytes: Int64 = 0
+  var networkBytes: Int64 = 0
 
   init(_ worker: WorkerInfo) { self.worker = worker }
 

@@ -10,15 +10,36 @@ package final class DaskRules: PlacementRules {
   /// Which workers are idle, by address: Dask's `idle`.
   private(set) var idle: [String: WorkerInfo] = [:]
   /// The number of tasks sent to workers so far: Dask's `n_tasks`.
-  private(set) var sentCount: Int64 = 0
+  package private(set) var sentCount: Int64 = 0
   /// Without a queue, by group: the worker that gets its next tasks, and how many.
   var groups: [String: (worker: String?, left: Int)] = [:]
+
+  /// What changes is added here, if it is for an index.
+  package var changes: DaskChanges?
 
   private var loads: [ObjectIdentifier: DaskLoad] = [:]
   private var durations: [String: DaskDuration] = [:]
   private var total = (counts: OrderedMap<String, Int>(), networkBytes: Int64(0))
 
   package init(_ state: SchedulerState = SchedulerState()) { self.state = state }
+
+  /// For one choice only.
+  package init(_ state: SchedulerState, _ moment: DaskMoment, _ group: String) {
+    self.state = state
+    settings = moment.settings
+    sentCount = moment.sentCount
+    groups[group] = moment.group
+    durations = moment.durations.mapValues {
+      DaskDuration(average: $0.average, longest: $0.longest)
+    }
+    let workers = state.workers.values
+    for (worker, moment) in zip(workers, moment.workers) {
+      if moment.isIdle { idle[worker.address] = worker }
+      let load = load(of: worker)
+      load.counts = moment.counts
+      load.networkBytes = moment.networkBytes
+    }
+  }
 
   // MARK: - Estimates
 
@@ -40,11 +61,18 @@ package final class DaskRules: PlacementRules {
     known(prefix).estimate(unknown: settings.unknownDuration)
   }
 
-  private func known(_ prefix: String) -> DaskDuration {
+  func known(_ prefix: String) -> DaskDuration {
     durations[prefix] ?? DaskDuration(average: settings.durations[prefix] ?? -1)
   }
 
-  private func load(of worker: WorkerInfo) -> DaskLoad {
+  private func update(_ prefix: String, _ change: (inout DaskDuration) -> Void) {
+    var duration = known(prefix)
+    change(&duration)
+    durations[prefix] = duration
+    changes?.prefixes.append(prefix)
+  }
+
+  func load(of worker: WorkerInfo) -> DaskLoad {
     let id = ObjectIdentifier(worker)
     if let load = loads[id] { return load }
     let load = DaskLoad(worker)
@@ -71,7 +99,9 @@ package final class DaskRules: PlacementRules {
       if let task, let worker = state.workers[event.worker ?? ""] { receive(task, worker) }
     case .addWorker: join(event)
     case .removeWorker: if let address = event.worker { leave(address) }
-    case .restart: (durations, groups) = ([:], [:])
+    case .restart:
+      (durations, groups) = ([:], [:])
+      changes?.areAll = true
     case .attach: attach(event)
     default: break
     }
@@ -101,9 +131,7 @@ package final class DaskRules: PlacementRules {
   }
 
   private func addDurations(_ event: Event, _ task: TaskState) {
-    var duration = known(task.prefix.name)
-    for span in event.reportedSpans { duration.add(span) }
-    durations[task.prefix.name] = duration
+    update(task.prefix.name) { for span in event.reportedSpans { $0.add(span) } }
   }
 
   private func heartbeat(_ event: Event) {
@@ -113,9 +141,7 @@ package final class DaskRules: PlacementRules {
     for entry in entries {
       guard let seconds = entry.value.number, let task = Key(entry.key).flatMap({ state.tasks[$0] })
       else { continue }
-      var duration = known(task.prefix.name)
-      duration.add(running: seconds)
-      durations[task.prefix.name] = duration
+      update(task.prefix.name) { $0.add(running: seconds) }
     }
   }
 
@@ -127,15 +153,13 @@ package final class DaskRules: PlacementRules {
         return
       }
       if let seconds = args["compute_duration"]?.number {
-        var duration = known(task.prefix.name)
-        duration.add(longRunning: seconds)
-        durations[task.prefix.name] = duration
+        update(task.prefix.name) { $0.add(longRunning: seconds) }
       }
       count(-1, task, on: worker)
       checkIdle(worker)
     case "check-idle-saturated":
       guard let worker = state.workers[event.worker ?? ""] else { return }
-      idle[worker.address] = args["idle"]?.bool == true ? worker : nil
+      set(worker, isIdle: args["idle"]?.bool == true)
     case "worker-status-change":
       if let worker = state.workers[event.worker ?? ""] { checkIdle(worker) }
     case "remove-worker": if let address = event.worker { leave(address) }
@@ -154,10 +178,20 @@ package final class DaskRules: PlacementRules {
     checkIdle(worker)
   }
 
-  private func leave(_ address: String) { idle[address] = nil }
+  private func leave(_ address: String) {
+    if let worker = idle[address] { set(worker, isIdle: false) }
+  }
+
+  private func set(_ worker: WorkerInfo, isIdle: Bool) {
+    idle[worker.address] = isIdle ? worker : nil
+    guard let changes else { return }
+    changes.workers.append(worker)
+    if isIdle, state.workers[worker.address] !== worker { changes.isUnknown = true }
+  }
 
   private func attach(_ event: Event) {
     settings.take(event)
+    changes?.areAll = true
     sentCount = event.args["nTasks"]?.int ?? sentCount
     let attached = event.snapshot.value?["attach"]
     if case .dict(let entries)? = attached?["prefixes"] {
@@ -190,6 +224,7 @@ package final class DaskRules: PlacementRules {
 
   private func count(_ difference: Int, _ task: TaskState, on worker: WorkerInfo) {
     load(of: worker).counts.add(difference, to: task.prefix.name)
+    changes?.counts.append((worker, task.prefix.name, difference))
     total.counts.add(difference, to: task.prefix.name)
   }
 
@@ -214,6 +249,7 @@ package final class DaskRules: PlacementRules {
 
   private func receive(_ task: TaskState, _ worker: WorkerInfo) {
     fetchLess(load(of: worker).receive(task))
+    changes?.workers.append(worker)
   }
 
   private func fetchLess(_ change: Int64) {
@@ -238,6 +274,6 @@ package final class DaskRules: PlacementRules {
       && (worker.processing.count < worker.nthreads
         || occupancy(of: worker) < Double(worker.nthreads)
           * (totalOccupancy / Double(state.totalThreads)) / 2)
-    idle[worker.address] = isIdle ? worker : nil
+    set(worker, isIdle: isIdle)
   }
 }

@@ -7,6 +7,9 @@ package final class EngineRules: PlacementRules {
 
   package convenience init() { self.init(SchedulerState(), .init()) }
 
+  /// For one choice only.
+  package convenience init(_ state: SchedulerState) { self.init(state, .init()) }
+
   init(_ state: SchedulerState, _ options: SchedulerCore.Options) {
     self.state = state
     core = SchedulerCore(options, state) { _ in }

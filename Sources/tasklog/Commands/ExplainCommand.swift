@@ -23,7 +23,9 @@ struct ExplainCommand: ParsableCommand {
       its threads, the seconds of work that it had, the tasks that it had been sent and those of them \
       that waited for a thread, the bytes that it would have had to fetch, and when the task was expected \
       to start. If the rules lead to another worker than the recorded one, that is said. \
-      Beyond a million events the state is rebuilt with --full only.
+      Beyond a million events the state is rebuilt with --full only: it reads the run once, from start to \
+      end, and keeps what the choices of workers depended on in the cache of the user, as 'tasklog index' \
+      does. From then on any task of the run is explained at once.
 
       --stuck rebuilds the state of the scheduler, compares it with what its workers recorded, and \
       follows each unfinished task to what it waits for in the end: a worker, a resource, a lock and the \
@@ -57,7 +59,8 @@ struct ExplainCommand: ParsableCommand {
 
   @Flag(
     help: ArgumentHelp(
-      "With a key, rebuild the scheduler's state even if that takes more than a million events."))
+      "With a key, rebuild the scheduler's state even if that takes more than a million events; once for a run."
+    ))
   var full = false
 
   @Flag(help: "Compare the workers that tasks were put on with the scheduler's rules.")
@@ -90,7 +93,9 @@ struct ExplainCommand: ParsableCommand {
 
   func run() throws {
     if let key { return try explain(key) }
-    if placements { return try options.write { try Reports.placements($0, $1) } }
+    if placements {
+      return try options.write { try Reports.placements($0, $1, index: .ofUser()) }
+    }
     let point = try at.map(StateCommand.point) ?? .end
     if let worker { return try explain(worker: worker, at: point) }
     try options.write { try Reports.stuck($0, $1, at: point) }
@@ -104,8 +109,15 @@ struct ExplainCommand: ParsableCommand {
   }
 
   private func explain(_ key: String) throws {
+    let index = PlacementIndex.ofUser()
     try options.write { reader, runs in
-      if let report = try Reports.explanation(reader, runs, of: key, isFull: full) { return report }
+      if full, let index {
+        for run in runs where run.extent > TaskHistory.usualEvents {
+          try index.buildVisibly(reader, run)
+        }
+      }
+      let report = try Reports.explanation(reader, runs, of: key, isFull: full, index: index)
+      if let report { return report }
       throw Failure.run(
         "\(reader.name): no transition of a task '\(key)'; "
           + "search for a part of a key with 'tasklog query --key \"*\(key)*\"'")

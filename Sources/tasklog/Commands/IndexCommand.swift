@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import Explaining
 import LogFormat
 
 struct IndexCommand: ParsableCommand {
@@ -9,6 +10,10 @@ struct IndexCommand: ParsableCommand {
       Builds the indexes on states and stimuli, which take about a ninth of the size of the log. \
       The index on keys always exists. The index on failures is built by the recorder at the end \
       of a run, if the log is small enough for that to take little time.
+
+      It also reads each run of a thousand events or more once from start to end, and keeps what the \
+      choices of workers depended on in the cache of the user ($XDG_CACHE_HOME/tasklog, else \
+      ~/.cache/tasklog): 'tasklog explain' then says at once why a task was put on its worker.
 
       Examples:
         tasklog index
@@ -27,6 +32,33 @@ struct IndexCommand: ParsableCommand {
       let writer = try LogWriter(path: path)
       defer { writer.close(isIndexing: false) }
       if drop { try writer.dropIndexes() } else { try writer.buildIndexes() }
+      try Self.indexPlacements(path, isDropping: drop)
+    }
+  }
+
+  private static func indexPlacements(_ path: String, isDropping: Bool) throws {
+    guard let index = PlacementIndex.ofUser() else { return }
+    let reader = try LogReader(path: path)
+    for run in try reader.runs(matching: "all") {
+      if isDropping {
+        try index.remove(reader, run)
+      } else if run.extent >= PlacementIndex.leastEvents {
+        try index.buildVisibly(reader, run)
+      }
+    }
+  }
+}
+
+extension PlacementIndex {
+  /// Builds the index of a run with a progress bar, and warns if it cannot be kept.
+  ///
+  /// - Throws: `LogError`.
+  func buildVisibly(_ reader: LogReader, _ run: RunInfo) throws {
+    var bar = ProgressBar(total: run.extent, noun: "events")
+    let reason = try build(reader, run) { bar.show($0) }
+    bar.finish()
+    if let reason {
+      Console.warn("run #\(run.number): the choices of workers are not kept: \(reason)")
     }
   }
 }
