@@ -159,6 +159,22 @@ import Testing
     #expect(try file() == nil)
   }
 
+  @Test func `what another process writes is left to it`() throws {
+    let path = folder("cache/index")
+    let first = PlacementIndexSink(path)
+    let other = PlacementIndexSink(path)
+    #expect(first.reason == nil && other.reason != nil)
+    other.cancel()
+    let source = try log(RandomRun(Randomness.generator(80), count: 50).events, engine: "dask")
+    let reader = try LogReader(path: source)
+    let walk = try #require(try PlacementWalk.walks(reader, reader.latest()).first)
+    let end = try #require(
+      try PlacementIndexEnd("index", reader, walk.source, last: 1, through: 1))
+    #expect(first.finish(end) == nil)
+    first.cancel()
+    #expect(PlacementIndexFile(path)?.end == end)
+  }
+
   @Test func `bytes that are not an index are refused`() throws {
     var random = Randomness.generator(79)
     var refused = 0

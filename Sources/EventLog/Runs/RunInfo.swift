@@ -39,6 +39,9 @@ public struct RunInfo: Sendable {
   public var lastSeq: Int64?
   public var metadata: Value
 
+  /// The length of the range of its event numbers: it has at most as many events.
+  package var seqCount: Int64 { firstSeq.map { max(0, (lastSeq ?? $0) - $0 + 1) } ?? 0 }
+
   /// When this log was copied from the one that the run was still recorded into, in nanoseconds since
   /// 1970 UTC; `nil` if it is no such copy, or knows how the run ended.
   package var asOf: Int64? {

@@ -193,8 +193,3 @@ package final class LogPruning {
     }
   }
 }
-
-extension RunInfo {
-  /// The length of the range of its event numbers: at most as many events are looked at.
-  var seqCount: Int64 { firstSeq.map { max(0, (lastSeq ?? $0) - $0 + 1) } ?? 0 }
-}

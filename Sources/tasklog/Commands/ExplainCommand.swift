@@ -112,7 +112,7 @@ struct ExplainCommand: ParsableCommand {
     let index = PlacementIndex.ofUser()
     try options.write { reader, runs in
       if full, let index {
-        for run in runs where run.extent > TaskHistory.usualEvents {
+        for run in runs where run.seqCount > TaskHistory.usualEvents {
           try index.buildVisibly(reader, run)
         }
       }

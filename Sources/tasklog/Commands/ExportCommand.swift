@@ -75,7 +75,7 @@ struct ExportCommand: ParsableCommand {
       return Export.Part(name: log.name, reader: reader, runs: runs, scopes: scoped.scopes)
     }
     let extent = parts.flatMap(\.runs).reduce(Int64(0)) { (sum: Int64, run: RunInfo) -> Int64 in
-      sum + (run.lastSeq ?? 0) - (run.firstSeq ?? 0) + 1
+      sum + run.seqCount
     }
     var export = Export(to, parts)
     export.asRectangles = rectangles

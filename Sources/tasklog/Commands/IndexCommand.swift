@@ -12,7 +12,7 @@ struct IndexCommand: ParsableCommand {
       of a run, if the log is small enough for that to take little time.
 
       It also reads each run of a thousand events or more once from start to end, and keeps what the \
-      choices of workers depended on in the cache of the user ($XDG_CACHE_HOME/tasklog, else \
+      choices of workers depended on (of 64 runs at most) in the cache of the user ($XDG_CACHE_HOME/tasklog, else \
       ~/.cache/tasklog): 'tasklog explain' then says at once why a task was put on its worker.
 
       Examples:
@@ -39,12 +39,17 @@ struct IndexCommand: ParsableCommand {
   private static func indexPlacements(_ path: String, isDropping: Bool) throws {
     guard let index = PlacementIndex.ofUser() else { return }
     let reader = try LogReader(path: path)
-    for run in try reader.runs(matching: "all") {
-      if isDropping {
-        try index.remove(reader, run)
-      } else if run.extent >= PlacementIndex.leastEvents {
-        try index.buildVisibly(reader, run)
-      }
+    let runs = try reader.runs(matching: "all")
+    if isDropping {
+      for run in runs { try index.remove(reader, run) }
+      return
+    }
+    let large = runs.filter { $0.seqCount >= PlacementIndex.leastEvents }
+    for run in large.suffix(PlacementIndex.mostFiles) { try index.buildVisibly(reader, run) }
+    if large.count > PlacementIndex.mostFiles {
+      Console.warn(
+        "\(path): the choices of workers are kept of the last \(PlacementIndex.mostFiles) of "
+          + "\(Units.count(Int64(large.count), "run"))")
     }
   }
 }
@@ -54,7 +59,7 @@ extension PlacementIndex {
   ///
   /// - Throws: `LogError`.
   func buildVisibly(_ reader: LogReader, _ run: RunInfo) throws {
-    var bar = ProgressBar(total: run.extent, noun: "events")
+    var bar = ProgressBar(total: run.seqCount, noun: "events")
     let reason = try build(reader, run) { bar.show($0) }
     bar.finish()
     if let reason {

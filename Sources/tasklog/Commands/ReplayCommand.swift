@@ -143,7 +143,7 @@ struct ReplayCommand: AsyncParsableCommand {
     _ info: RunInfo, _ reader: LogReader, _ chosen: [ChosenPlugin], _ options: ReplayOptions,
     _ call: ActiveCall
   ) async throws -> BacktestResult.Outcome {
-    let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
+    let extent = info.seqCount
     var options = options
     // The seqs of a merged log are valid for this command only.
     if reader.name == reader.path {

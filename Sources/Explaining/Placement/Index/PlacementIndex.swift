@@ -11,8 +11,10 @@ import TaskLogPlugin
 /// They may be deleted at any time. An index is for one file of a log, run, scheduler and version of this
 /// program.
 package struct PlacementIndex {
-  /// The number of indexes kept, and of their bytes.
-  private static let (mostFiles, mostBytes) = (64, 2 << 30)
+  /// The number of indexes kept.
+  package static let mostFiles = 64
+  /// The number of their bytes.
+  private static let mostBytes = 2 << 30
   /// The state of a scheduler is rebuilt from fewer events in a moment.
   package static let leastEvents: Int64 = 1000
 
@@ -141,9 +143,4 @@ package struct PlacementIndex {
       if index >= Self.mostFiles || index > 0 && bytes > Self.mostBytes { unlink(file.path) }
     }
   }
-}
-
-extension RunInfo {
-  /// The number of events of the log from its first to its last one.
-  package var extent: Int64 { max(0, (lastSeq ?? 0) - (firstSeq ?? 0) + 1) }
 }

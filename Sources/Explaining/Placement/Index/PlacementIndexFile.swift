@@ -112,6 +112,8 @@ final class PlacementIndexSink {
   private let path: String
   private let descriptor: Int32
   private var sum: UInt32 = 0
+  /// Whether the unfinished file is this process's.
+  private var isOwner = false
   private(set) var reason: String?
 
   private var unfinished: String { path + Self.unfinishedSuffix }
@@ -125,8 +127,9 @@ final class PlacementIndexSink {
       reason = Self.error()
     } else if flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
       reason = "another process writes it"
-    } else if ftruncate(descriptor, 0) != 0 {
-      reason = Self.error()
+    } else {
+      isOwner = true
+      if ftruncate(descriptor, 0) != 0 { reason = Self.error() }
     }
   }
 
@@ -161,12 +164,16 @@ final class PlacementIndexSink {
     }
     write(tail)
     guard reason == nil else { return reason }
-    if rename(unfinished, path) != 0 { reason = Self.error() }
+    if rename(unfinished, path) != 0 {
+      reason = Self.error()
+    } else {
+      isOwner = false
+    }
     return reason
   }
 
-  /// Removes what has been written.
-  func cancel() { if descriptor >= 0 { unlink(unfinished) } }
+  /// Removes what has been written, if it is not finished.
+  func cancel() { if isOwner { unlink(unfinished) } }
 
   private static func error() -> String { String(cString: strerror(errno)) }
 }
