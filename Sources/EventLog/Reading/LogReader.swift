@@ -98,21 +98,29 @@ public final class LogReader {
   /// Every run, oldest first.
   ///
   /// - Throws: `LogError`.
-  public func runs() throws -> [RunInfo] {
-    let runs = try readRuns()
+  public func runs() throws -> [RunInfo] { try runs(id: nil) }
+
+  /// The run with an ID; `nil` if the log has none.
+  ///
+  /// - Throws: `LogError`.
+  package func run(id: String) throws -> RunInfo? { try runs(id: id).first }
+
+  private func runs(id: String?) throws -> [RunInfo] {
+    let runs = try readRuns(id)
     // Since the row was read, the run may have been ended and its lock released.
-    return runs.contains { !$0.isEndInLog && $0.end != .running } ? try readRuns() : runs
+    return runs.contains { !$0.isEndInLog && $0.end != .running } ? try readRuns(id) : runs
   }
 
-  private func readRuns() throws -> [RunInfo] {
+  private func readRuns(_ id: String?) throws -> [RunInfo] {
     try translating {
       let select = try connection.prepare(
         """
         SELECT id, uuid, engine, engine_version, recorder_version, mode, started, ended, end,
           first_seq, last_seq, metadata,
           CASE WHEN end IS NULL THEN coalesce((\(RunEnd.timeOfLastEventSQL)), started) END
-        FROM run ORDER BY id
+        FROM run \(id == nil ? "" : "WHERE uuid = ?") ORDER BY id
         """)
+      if let id { try select.bind(1, id) }
       var runs: [RunInfo] = []
       while try select.step() { runs.append(run(select)) }
       return runs

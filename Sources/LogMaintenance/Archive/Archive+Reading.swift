@@ -14,18 +14,26 @@ extension Archive {
     take: (Int, Result<Part, any Error>) -> Void
   ) {
     let chosen = indexes.map { runs[$0] }
+    let chunks = Self.chunks(chosen)
     var merged: [Int] = []
-    ParallelMap.forEach(chosen.count) { place -> Part? in
-      let run = chosen[place]
-      guard run.paths.count == 1, let path = run.paths.first else { return nil }
-      let reader = try LogReader(path: path)
-      let info = try Self.run(run.entry.id, of: reader)
-      return info.isUnordered ? nil : try body(place, reader, info)
-    } take: { place, result in
-      switch result {
-      case .success(nil): merged.append(place)
-      case .success(let part?): take(place, .success(part))
-      case .failure(let error): take(place, .failure(error))
+    ParallelMap.forEach(chunks.count) { chunk -> [Result<Part?, any Error>] in
+      let paths = chosen[chunks[chunk].lowerBound].paths
+      guard paths.count == 1, let path = paths.first else { return [.success(nil)] }
+      let reader = Result { try LogReader(path: path) }
+      return chunks[chunk].map { place in
+        Result {
+          let reader = try reader.get()
+          let info = try Self.run(chosen[place].entry.id, of: reader)
+          return info.isUnordered ? nil : try body(place, reader, info)
+        }
+      }
+    } take: { chunk, results in
+      for (place, result) in zip(chunks[chunk], (try? results.get()) ?? []) {
+        switch result {
+        case .success(nil): merged.append(place)
+        case .success(let part?): take(place, .success(part))
+        case .failure(let error): take(place, .failure(error))
+        }
       }
     }
     // What must be merged first is read one after the other: each may take much of the disk.
@@ -36,6 +44,21 @@ extension Archive {
           try read(indexes[place], environment: environment) { try body(place, $0, $1) }
         })
     }
+  }
+
+  /// The places of runs that are read with one reader: a log may have 100,000 runs of an event each.
+  private static func chunks(_ runs: [Run]) -> [Range<Int>] {
+    var chunks: [Range<Int>] = []
+    var start = 0
+    while start < runs.count {
+      let paths = runs[start].paths
+      let end = runs[start...].firstIndex { $0.paths != paths } ?? runs.count
+      // Enough chunks to give each processor some.
+      let length = paths.count == 1 ? max(1, min(16, (end - start) / 64)) : 1
+      chunks += stride(from: start, to: end, by: length).map { $0..<min($0 + length, end) }
+      start = end
+    }
+    return chunks
   }
 
   /// Reads a run, whose files are merged and whose events are put in order before.
@@ -56,7 +79,7 @@ extension Archive {
   }
 
   private static func run(_ id: String, of reader: LogReader) throws -> RunInfo {
-    guard let info = try reader.runs().first(where: { $0.id == id }) else {
+    guard let info = try reader.run(id: id) else {
       throw LogError.damaged(path: reader.path, reason: "it has no run \(id) any more")
     }
     return info
