@@ -123,7 +123,7 @@ import Testing
     #expect(chosen > 20)
   }
 
-  @Test func `a steal of a task that no event ends is told`() throws {
+  @Test func `a steal of a task that no later event ends is shown`() throws {
     let events = RandomRun(Randomness.generator(80), count: 3000).events
     let reader = try LogReader(path: log(events, engine: "dask"))
     var steals: [RecordedSteal] = []

@@ -225,7 +225,7 @@ import Testing
     #expect(told.last == "1 \(expected) [2]")
   }
 
-  @Test func `a task whose worker is told to free it was not on the worker that was removed`() {
+  @Test func `a task that its worker frees was not on the worker that was removed`() {
     let told = Self.told([
       Self.step(1, 1, Self.scheduler, "waiting", "processing", "s", to: "w1"),
       Self.step(2, 2, Self.scheduler, "processing", "released", "handle-worker-cleanup-1"),

@@ -143,7 +143,7 @@ struct TaskExplainer {
       let freed = step.stimulus.flatMap({ atWorkers[$0] }),
       freed.worker == worker
     {
-      // A worker that was removed is told nothing.
+      // A worker that was removed gets no message.
       say(
         "It was taken from worker \(worker), because an input was lost with another worker.", step,
         freed.seq)
