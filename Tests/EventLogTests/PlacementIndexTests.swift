@@ -123,6 +123,66 @@ import Testing
     #expect(chosen > 20)
   }
 
+  @Test func `a steal of a task that no later event ends is shown`() throws {
+    let events = RandomRun(Randomness.generator(80), count: 3000).events
+    let reader = try LogReader(path: log(events, engine: "dask"))
+    var steals: [RecordedSteal] = []
+    for walk in try PlacementWalk.walks(reader, reader.latest()) {
+      try walk.run { _ in
+      } steal: {
+        steals.append($0)
+      }
+    }
+    let steal = try #require(steals.last)
+    let cut = Array(events.prefix(Int(steal.seq)))
+    let key = try #require(cut.last?.key)
+    let short = try LogReader(path: log(cut, engine: "dask", name: "short.db"))
+    let run = try short.latest()
+    #expect(try index.build(short, run) == nil)
+    guard case .key(let number)? = try short.subjects(named: key.text).first else {
+      Issue.record("no key \(key)")
+      return
+    }
+    for history in [try TaskHistory(short, run), try TaskHistory(short, run, index: index)] {
+      let last = try history.explanation(ofKey: number).sentences.last {
+        $0.evidence.last == steal.seq
+      }
+      #expect(try #require(last).text.contains("stole it from"))
+    }
+  }
+
+  @Test func `an index that ends early has all choices up to its end`() throws {
+    let events = RandomRun(Randomness.generator(81), count: 2000).events
+    let reader = try LogReader(path: log(events, engine: "dask"))
+    let walk = try #require(try PlacementWalk.walks(reader, reader.latest()).first)
+    for limit in [1, 500, 2000] {
+      var bytes: [UInt8] = []
+      let rules = walk.rules()
+      let writer = PlacementIndexWriter(rules, limit: limit) { bytes += $0 }
+      var expected: [Int64] = []
+      try walk.run(rules, through: .max) {
+        writer.mark($0.event)
+      } after: {
+        writer.mark($0.event)
+      } placement: {
+        expected.append($0.seq)
+        writer.add($0, $1)
+      } steal: {
+        writer.add($0, ofKey: $1.keyNumber)
+      }
+      writer.flush()
+      #expect(writer.isEnded)
+      var found: [Int64] = []
+      try bytes.withUnsafeBytes { bytes in
+        var reader = PlacementIndexReader(isDask: true)
+        try reader.read(
+          bytes, through: .max, choicesOf: { _ in true }, stealsOf: { _ in true },
+          choice: { seq, _ in found.append(seq) }, steal: { _ in })
+      }
+      #expect(found == expected.filter { $0 <= writer.lastSeq })
+    }
+  }
+
   // MARK: - Files
 
   @Test func `without an index none is made, and a damaged or outdated one is not used`() throws {

@@ -83,9 +83,14 @@ import Testing
         == "It was put there because that worker had the fewest tasks per thread of 2 workers with "
         + "room for it: 1 for 2 threads; the second best, worker v, had 3 for 2 threads.")
     #expect(
-      Self.told(Self.placement(.inTurn, two))
+      Self.told(Self.placement(.inTurn, [Self.worker("u", best: true), two[1]]))
         == "It was put there because workers without work take turns, and it was the next of 2 workers."
     )
+    let many = (1...20).map { Self.worker($0 == 1 ? "u" : "w\($0)", work: 3, best: $0 == 1) }
+    #expect(
+      Self.told(Self.placement(.inTurn, many))
+        == "It was put there because tasks without inputs go to so many workers in turn, and it was the "
+        + "next of 20 workers.")
     #expect(
       Self.told(Self.placement(.group, two, rootish: true))
         == "It was put there because that worker takes the next tasks of its group. It is one of many "

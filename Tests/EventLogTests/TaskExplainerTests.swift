@@ -122,6 +122,23 @@ import Testing
       ])
   }
 
+  private static func failed(from start: String, _ stimulus: String) -> String? {
+    told([step(9, 4, scheduler, start, "erred", stimulus)]).last
+  }
+
+  @Test func `what fails without having run says why`() {
+    let timeout =
+      "0 It failed for good: no worker could take it for as long as the scheduler waits. [9]"
+    #expect(Self.failed(from: "no-worker", "check-no-workers-timeout-1") == timeout)
+    #expect(Self.failed(from: "queued", "check-no-workers-timeout-1") == timeout)
+    #expect(
+      Self.failed(from: "memory", "handle-worker-cleanup-1")
+        == "0 It failed for good: the worker that held it as an actor was removed. [9]")
+    let input = "0 It failed because a task that it needs had failed. [9]"
+    #expect(Self.failed(from: "waiting", "check-no-workers-timeout-1") == input)
+    #expect(Self.failed(from: "released", "task-erred-1") == input)
+  }
+
   @Test func `a stolen task waits on the thief, whatever its first worker recorded`() {
     let thief = TaskStep.Observer.worker("w2")
     var steal = Self.step(5, 4, Self.scheduler, "processing", "processing")
@@ -185,6 +202,10 @@ import Testing
       "Its worker w1 was removed, and with it this attempt."
     ),
     ("processing", "client-releases-keys-1", "It was withdrawn: no client wanted it any more."),
+    ("processing", "cancel-key-1", "It was withdrawn: no client wanted it any more."),
+    (
+      "processing", "cancelled-by-worker-close-1", "Its worker w1 was closing, and gave it back."
+    ),
     ("processing", "reschedule-1", "It asked worker w1 to be run again, on any worker."),
     ("processing", "odd-1", "It was taken from worker w1; why, the log does not say."),
     ("memory", "handle-worker-cleanup-1", "Its result was lost with the worker that held it."),
@@ -202,6 +223,17 @@ import Testing
       Self.step(2, 2, Self.scheduler, start, "released", stimulus),
     ])
     #expect(told.last == "1 \(expected) [2]")
+  }
+
+  @Test func `a task that its worker frees was not on the worker that was removed`() {
+    let told = Self.told([
+      Self.step(1, 1, Self.scheduler, "waiting", "processing", "s", to: "w1"),
+      Self.step(2, 2, Self.scheduler, "processing", "released", "handle-worker-cleanup-1"),
+      Self.step(3, 3, Self.worker, "ready", "released", "handle-worker-cleanup-1"),
+    ])
+    #expect(
+      told.last
+        == "1 It was taken from worker w1, because an input was lost with another worker. [3, 2]")
   }
 
   @Test func `a result that the next task releases names it`() {

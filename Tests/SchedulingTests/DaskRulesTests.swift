@@ -264,6 +264,17 @@ import Testing
     #expect(choice("single").rule == .freeThread)
   }
 
+  @Test(arguments: [Int64.min, -1, .max])
+  func `a choice is made whatever number of tasks a log says was sent`(count: Int64) {
+    rules.apply(
+      Event(
+        .attach, time: 0, args: Args(named: [.init("nTasks", .int(count))]),
+        snapshot: .other(.object(["attach": .object(["tasks": .list([])])]))))
+    for worker in ["u", "v", "w"] { join(worker) }
+    submit(["a": []])
+    #expect(choice("a").best.count == 1)
+  }
+
   @Test func `what is known when a recorder is attached counts`() {
     rules.apply(
       Event(
@@ -286,7 +297,9 @@ import Testing
                 ]),
               ]),
               "prefixes": .object(["x": .object(["duration_average": .double(2)])]),
-              "durations": .object(["y": "20ms"]), "UNKNOWN_TASK_DURATION": .double(0.25),
+              "settings": .object([
+                "durations": .object(["y": "20ms"]), "UNKNOWN_TASK_DURATION": .double(0.25),
+              ]),
             ])
           ]))))
     #expect(occupancy("v") == 3)

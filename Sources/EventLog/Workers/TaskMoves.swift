@@ -32,4 +32,18 @@ extension LogReader {
       return moves
     }
   }
+
+  /// The seq of the last move of a task by a scheduler; `nil` if it was never moved.
+  ///
+  /// - Throws: `LogError`.
+  package func lastMove(of key: Int64, _ scheduler: SourceInfo) throws -> Int64? {
+    try translating {
+      try makeDerivedTables()
+      let select = try connection.prepare(
+        "SELECT max(seq) FROM task_move WHERE source = ? AND key = ?")
+      try select.bind(1, scheduler.number)
+      try select.bind(2, key)
+      return try select.step() ? select.optionalInteger(0) : nil
+    }
+  }
 }

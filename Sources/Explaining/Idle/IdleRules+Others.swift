@@ -117,7 +117,7 @@ extension IdleRules {
   private func pending(on other: WorkerInfo) -> [TaskState] {
     guard let view = run.views[other.address] else {
       let tasks = byAge(Array(other.processing))
-      return Array(tasks.dropFirst(other.nthreads))
+      return Array(tasks.dropFirst(max(0, other.nthreads)))
     }
     return other.processing.filter { task in
       let state = view.tasks[task.key.text]?.state

@@ -75,8 +75,11 @@ struct PlacementSentence {
         + "\(seconds(chosen.occupancy)) of work; the second best, worker \(name), had "
         + "\(seconds(second.occupancy))"
     case .inTurn:
-      return "workers without work take turns, and it was the next of "
-        + "\(workers(candidates.count))"
+      // Dask does not look at the work of 20 workers or more.
+      let turns =
+        best[0].occupancy == 0 && candidates.count < 20
+        ? "workers without work take turns" : "tasks without inputs go to so many workers in turn"
+      return "\(turns), and it was the next of \(workers(candidates.count))"
     case .freeThread:
       return "that worker had the fewest tasks per thread of \(workers(candidates.count)) with "
         + "room for it: \(perThread(chosen)); the second best, worker \(name), had "

@@ -9,6 +9,7 @@ struct DisagreementFinder {
   private let run: RunInfo
   private let point: PointInTime
   private let lives: WorkerLives
+  private let clocks: ClockOffsets
   private let schedulers: Set<Int64>
   /// The workers to which tasks were moved, by the seq of the event.
   private let moves: [Int64: String]
@@ -17,7 +18,7 @@ struct DisagreementFinder {
   /// - Throws: `LogError`.
   init(_ reader: LogReader, _ run: RunInfo, at point: PointInTime) throws {
     (self.reader, self.run, self.point) = (reader, run, point)
-    lives = try reader.workerLives(of: run)
+    (lives, clocks) = (try reader.workerLives(of: run), try reader.clockOffsets(of: run))
     schedulers = Set(
       try reader.sources(of: run).filter { $0.source.kind == .scheduler }.map(\.number))
     moves = Dictionary(
@@ -30,7 +31,7 @@ struct DisagreementFinder {
     for case .key(let key) in try reader.subjects(named: doubt.key) {
       var walk = ViewWalk()
       for recorded in try reader.story(of: .key(key), in: run)
-      where point.includes(seq: recorded.seq, time: recorded.event.time) {
+      where point.includes(seq: recorded.seq, time: clocks.time(of: recorded)) {
         let step: ViewWalk.Step? =
           if schedulers.contains(recorded.source) {
             Self.expected(recorded.event, movedTo: moves[recorded.seq], at: doubt.worker)

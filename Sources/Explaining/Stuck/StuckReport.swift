@@ -54,8 +54,11 @@ extension Reports {
     var block = TextBlock(terminal)
     for (_, cause) in all.prefix(mostCauses) {
       block.space()
+      let wait = cause.waiting == 1 ? "waits" : "wait"
       let waiting =
-        cause.waiting > 0 ? ", and \(Units.count(cause.waiting, "task")) that wait for them" : ""
+        cause.waiting > 0
+        ? ", and \(Units.count(cause.waiting, "task")) that \(wait) for \(cause.tasks == 1 ? "it" : "them")"
+        : ""
       block.colored(
         "\(cause.kind.rawValue): \(Units.count(cause.tasks, "task"))\(waiting)",
         isBad: cause.kind != .running && cause.kind != .noThread)

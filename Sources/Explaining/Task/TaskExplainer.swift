@@ -19,11 +19,17 @@ struct TaskExplainer {
   private var isRetry = false
   /// Whether another worker than the one that it was sent to has it.
   private var isStolen = false
+  /// Where and when a worker first did something by a stimulus.
+  private var atWorkers: [String: (worker: String, seq: Int64)] = [:]
 
   private init(_ inputs: Set<String>?) { self.inputs = inputs }
 
   static func explain(_ steps: [TaskStep], inputs: Set<String>?) -> TaskExplanation {
     var explainer = TaskExplainer(inputs)
+    for step in steps {
+      guard case .worker(let worker) = step.observer, let stimulus = step.stimulus else { continue }
+      explainer.atWorkers[stimulus] = explainer.atWorkers[stimulus] ?? (worker, step.seq)
+    }
     for step in steps.byDispatch {
       if let (steal, label) = step.steal { explainer.steal(steal, label, step) }
       guard step.start != step.finish else { continue }
@@ -119,6 +125,10 @@ struct TaskExplainer {
   private mutating func fail(_ step: TaskStep) {
     if step.start == "processing" {
       say("It failed for good: \(step.exception ?? "its exception is not in the log").", step)
+    } else if step.has("check-no-workers-timeout"), ["no-worker", "queued"].contains(step.start) {
+      say("It failed for good: no worker could take it for as long as the scheduler waits.", step)
+    } else if step.start == "memory", step.isRemoval {
+      say("It failed for good: the worker that held it as an actor was removed.", step)
     } else {
       say("It failed because a task that it needs had failed.", step)
     }
@@ -129,6 +139,16 @@ struct TaskExplainer {
     if step.has("task-erred") {
       say("It failed on worker \(worker), and is tried again.", step)
       isRetry = true
+    } else if step.isRemoval, !step.has("retire-workers"),
+      let freed = step.stimulus.flatMap({ atWorkers[$0] }),
+      freed.worker == worker
+    {
+      // A worker that was removed gets no message.
+      say(
+        "It was taken from worker \(worker), because an input was lost with another worker.", step,
+        freed.seq)
+    } else if step.has("cancelled-by-worker-close") {
+      say("Its worker \(worker) was closing, and gave it back.", step)
     } else if step.isRemoval {
       say("Its worker \(worker) was removed, and with it this attempt.", step)
     } else if step.isClient {
@@ -211,6 +231,6 @@ extension TaskStep {
   fileprivate var isFailure: Bool { has("task-erred") }
 
   fileprivate var isClient: Bool {
-    ["client-releases-keys", "remove-client", "cancel"].contains { has($0) }
+    ["client-releases-keys", "remove-client", "cancel-key"].contains { has($0) }
   }
 }

@@ -80,8 +80,11 @@ package struct TaskHistory {
     else { return steps }
     var steps = steps
     var steals: [TaskStep] = []
-    var isRebuilt = true
+    var unread: Int64 = 0
     for walk in try PlacementWalk.walks(reader, run) {
+      // A task that no event ends may have been stolen after the last one that the scheduler had of it.
+      let stolen = try last.finish == "processing" ? reader.lastMove(of: number, walk.source) : nil
+      let end = max(last.seq, stolen ?? last.seq)
       func placement(_ recorded: RecordedPlacement) {
         guard let place = steps.firstIndex(where: { $0.seq == recorded.seq }) else { return }
         let sentence = PlacementSentence.text(
@@ -90,26 +93,27 @@ package struct TaskHistory {
         steps[place].choice = (sentence, recorded)
       }
       let sent = Set(steps.filter(\.isSent).map(\.seq))
-      if let file = try index?.file(reader, run, walk.source, through: last.seq) {
+      if let file = try index?.file(reader, run, walk.source, through: end) {
         var found: [TaskStep] = []
         let isRead = try walk.read(
-          file, of: number, events: sent, through: last.seq, placement: placement
+          file, of: number, events: sent, through: end, placement: placement
         ) { found.append(step($0)) }
         if isRead {
           steals += found
           continue
         }
       }
-      guard isFull || last.seq - (run.firstSeq ?? last.seq) <= Self.usualEvents else {
-        isRebuilt = false
+      let events = end - (run.firstSeq ?? end)
+      guard isFull || events <= Self.usualEvents else {
+        unread = max(unread, events)
         continue
       }
-      try walk.run(of: key, through: last.seq, placement: placement) { steals.append(step($0)) }
+      try walk.run(of: key, through: end, placement: placement) { steals.append(step($0)) }
     }
-    if !isRebuilt {
-      let events = Units.count(last.seq - (run.firstSeq ?? last.seq))
+    if unread > 0 {
       let sentence =
-        "Why it was put there, --full says: for that, \(events) events are read, once for all tasks."
+        "Why it was put there, --full says: for that, \(Units.count(unread)) events are read, once for "
+        + "all tasks."
       for place in steps.indices where steps[place].isSent && steps[place].choice == nil {
         steps[place].choice = (sentence, nil)
       }

@@ -63,7 +63,8 @@ extension Reports {
       let time = Units.timeOfDay(sentence.time)
       let seqs = sentence.evidence.map { "\($0)" }.joined(separator: ", ")
       block.prose("\(time)  \(sentence.text) [seq \(seqs)]", indent: 2)
-      let choice = choices.first { $0.run == run && $0.choice.attempt == sentence.attempt }
+      // By its event: keys of the same text may have attempts of the same number.
+      let choice = choices.first { $0.choice.recorded.seq == sentence.evidence.last }
       if sentence.isChoice, let choice {
         for line in CandidateTable.lines(choice.choice) { block.verbatim(line, indent: 4) }
       }

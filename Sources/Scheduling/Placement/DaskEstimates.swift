@@ -97,7 +97,7 @@ struct DaskSettings {
 
   mutating func take(_ event: Event) {
     let args = event.args.content
-    let attached = event.snapshot.value?["attach"]
+    let attached = event.snapshot.value?["attach"]?["settings"]
     bandwidth = args["bandwidth"]?.number ?? bandwidth
     saturation =
       attached?["WORKER_SATURATION"]?.number ?? args["workerSaturation"]?.number ?? saturation

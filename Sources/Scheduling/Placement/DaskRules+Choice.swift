@@ -81,7 +81,7 @@ extension DaskRules {
     // The task itself has left `waiting` by now.
     let rest = (group.states[.released] ?? 0) + (group.states[.waiting] ?? 0)
     last = rest > 0 ? worker.address : nil
-    groups[group.name] = (last, left - 1)
+    groups[group.name] = (last, left &- 1)
   }
 
   /// Dask's `decide_worker_non_rootish`.
@@ -120,7 +120,8 @@ extension DaskRules {
     let pool = (idle.isEmpty ? state.workers.values : Array(idle.values))
       .sorted { $0.address < $1.address }
     guard !pool.isEmpty else { return Placement(rule: .leastWork) }
-    let turn = Int(sentCount % Int64(pool.count))
+    // A file may have any number of tasks.
+    let turn = Int(max(0, sentCount) % Int64(pool.count))
     func placement(_ rule: Placement.Rule, _ chosen: WorkerInfo) -> Placement {
       Placement(rule: rule, candidates: pool.map { candidate($0, task, isBest: $0 === chosen) })
     }

@@ -13,7 +13,7 @@ extension SchedulerState {
     // A file may have any number of threads.
     return Int64(group.size) > Int64(totalThreads) * 2
       && group.dependencies.count < groups
-      && group.dependencies.reduce(0) { $0 + $1.size } < dependencies
+      && group.dependencies.reduce(Int64(0)) { $0 + Int64($1.size) } < Int64(dependencies)
   }
 
   /// The running workers that may run a task: Dask's `valid_workers`.

@@ -109,7 +109,7 @@ struct ExplainCommand: ParsableCommand {
   }
 
   private func explain(_ key: String) throws {
-    let index = PlacementIndex.ofUser()
+    let index = full ? PlacementIndex.ofUserOrWarning() : PlacementIndex.ofUser()
     try options.write { reader, runs in
       if full, let index {
         for run in runs where run.seqCount > TaskHistory.usualEvents {

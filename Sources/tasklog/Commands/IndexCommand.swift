@@ -37,7 +37,7 @@ struct IndexCommand: ParsableCommand {
   }
 
   private static func indexPlacements(_ path: String, isDropping: Bool) throws {
-    guard let index = PlacementIndex.ofUser() else { return }
+    guard let index = PlacementIndex.ofUserOrWarning() else { return }
     let reader = try LogReader(path: path)
     let runs = try reader.runs(matching: "all")
     if isDropping {
@@ -55,6 +55,16 @@ struct IndexCommand: ParsableCommand {
 }
 
 extension PlacementIndex {
+  /// The index of the user; `nil` after a warning if there is no folder for it.
+  static func ofUserOrWarning() -> PlacementIndex? {
+    switch make() {
+    case .success(let index): return index
+    case .failure(let failure):
+      Console.warn("the choices of workers are not kept: \(failure.reason)")
+      return nil
+    }
+  }
+
   /// Builds the index of a run with a progress bar, and warns if it cannot be kept.
   ///
   /// - Throws: `LogError`.

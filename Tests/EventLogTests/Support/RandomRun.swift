@@ -44,8 +44,10 @@ struct RandomRun {
       snapshot: .other(
         .object([
           "attach": .object([
-            "WORKER_SATURATION": .double(saturation), "UNKNOWN_TASK_DURATION": 0.25,
-            "durations": .object(["load": "20 ms"]),
+            "settings": .object([
+              "WORKER_SATURATION": .double(saturation), "UNKNOWN_TASK_DURATION": 0.25,
+              "durations": .object(["load": "20 ms"]),
+            ]),
             "prefixes": .object(["sum": .object(["duration_average": 3.5, "max_exec_time": 5])]),
           ])
         ])))

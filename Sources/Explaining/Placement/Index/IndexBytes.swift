@@ -35,6 +35,9 @@ struct IndexBytes {
 
   mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
+  /// Removes what comes after an offset.
+  mutating func truncate(to offset: Int) { bytes.removeSubrange(offset...) }
+
   mutating func begin(_ part: IndexPart) { bytes.append(part.rawValue) }
 
   mutating func add(_ number: UInt64) {

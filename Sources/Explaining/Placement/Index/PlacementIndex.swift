@@ -23,13 +23,13 @@ package struct PlacementIndex {
   /// - Parameter folder: exists and is private to the user.
   package init(folder: String) { self.folder = folder }
 
-  /// `nil` if the user has no folder for it.
-  package static func ofUser() -> PlacementIndex? {
-    switch CacheFolder.make("placements") {
-    case .success(let folder): PlacementIndex(folder: folder)
-    case .failure: nil
-    }
+  /// - Returns: the index of the user, or why there is no folder for it.
+  package static func make() -> Result<PlacementIndex, CacheFolder.Failure> {
+    CacheFolder.make("placements").map(PlacementIndex.init(folder:))
   }
+
+  /// `nil` if the user has no folder for it.
+  package static func ofUser() -> PlacementIndex? { try? make().get() }
 
   private func name(_ reader: LogReader, _ run: RunInfo, _ source: SourceInfo) throws -> String? {
     // A copy of a log may be another one, such as an anonymous one, with the same run.

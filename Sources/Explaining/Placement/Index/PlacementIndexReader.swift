@@ -9,6 +9,10 @@ struct PlacementIndexReader {
     .running, .closingGracefully, .paused, .starting, .closing,
   ]
 
+  /// The number of tasks and actors that the workers of a choice may have. Each is rebuilt, and a
+  /// damaged index may have any number: beyond this one the state is rebuilt from the events.
+  private static let mostTasks: Int64 = 1 << 20
+
   private let isDask: Bool
   private var workers: [PlacementMoment.Worker] = []
   private var loads: [(counts: OrderedMap<Int, Int>, networkBytes: Int64, isIdle: Bool)] = []
@@ -72,6 +76,10 @@ struct PlacementIndexReader {
     case .order:
       totalThreads = Int(try position.signed())
       order = try (0..<position.length()).map { _ in try position.index(of: workers.count) }
+      // A state has one worker at an address.
+      guard Set(order.map { workers[$0].facts.address }).count == order.count else {
+        throw DamagedIndex()
+      }
     case .load: try takeLoad(&position)
     case .count:
       let worker = try position.index(of: workers.count)
@@ -140,6 +148,10 @@ struct PlacementIndexReader {
     if flags & 8 != 0 {
       for index in moment.workers.indices { moment.workers[index].actors = try position.count() }
     }
+    let tasks = moment.workers.reduce(Int64(0)) { sum, worker in
+      sum + Int64(worker.processing) + Int64(worker.actors)
+    }
+    guard tasks <= Self.mostTasks else { throw DamagedIndex() }
     guard isDask else { return (moment, nil) }
     for (text, duration) in durations { dask.durations[texts[text]] = duration }
     dask.workers = order.map { index in

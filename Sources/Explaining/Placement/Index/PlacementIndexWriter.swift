@@ -23,6 +23,7 @@ final class PlacementIndexWriter {
   /// More bytes than these are not written: an index is a copy, and must not fill a disk.
   static let limit = 512 << 20
 
+  private let limit: Int
   private let rules: any PlacementRules
   private let dask: DaskRules?
   private let write: ([UInt8]) -> Void
@@ -31,8 +32,9 @@ final class PlacementIndexWriter {
   private var written = 0
   /// Later choices are not in the index.
   private(set) var isEnded = false
-  /// The last choice that is in it.
+  /// The last choice that is in it, and where that ends in `bytes`.
   private(set) var lastSeq: Int64 = 0
+  private var lastEnd = 0
 
   private var indexes: [ObjectIdentifier: Int] = [:]
   private var workers: [WorkerInfo] = []
@@ -52,8 +54,11 @@ final class PlacementIndexWriter {
   private var sentCount: Int64 = 0
 
   /// - Parameter write: takes parts of the index in order.
-  init(_ rules: any PlacementRules, write: @escaping ([UInt8]) -> Void) {
-    (self.rules, self.write) = (rules, write)
+  init(
+    _ rules: any PlacementRules, limit: Int = PlacementIndexWriter.limit,
+    write: @escaping ([UInt8]) -> Void
+  ) {
+    (self.rules, self.limit, self.write) = (rules, limit, write)
     dask = rules as? DaskRules
     dask?.changes = DaskChanges()
   }
@@ -148,12 +153,12 @@ final class PlacementIndexWriter {
   }
 
   private func finish(_ seq: Int64) {
-    if dask?.changes?.isUnknown == true || written + bytes.count > Self.limit {
+    if dask?.changes?.isUnknown == true || written + bytes.count > limit {
       isEnded = true
       dask?.changes = nil
-      return bytes.removeAll()
+      return bytes.truncate(to: lastEnd)
     }
-    lastSeq = seq
+    (lastSeq, lastEnd) = (seq, bytes.count)
     if bytes.count >= 1 << 16 { flush() }
   }
 
@@ -162,6 +167,7 @@ final class PlacementIndexWriter {
     written += bytes.count
     write(bytes.bytes)
     bytes.removeAll()
+    lastEnd = 0
   }
 
   // MARK: - Changes
