@@ -200,7 +200,7 @@ import Testing
     let cluster = try TimedCluster()
     let task = try cluster.submit(["task"], .init(seconds: 5))
     cluster.at(1) {
-      try cluster.handle(.cancel(client: "client", keys: task, force: false), "cancel")
+      try cluster.handle(.cancel(client: "client", keys: task, force: false), "cancel-key")
     }
     #expect(
       try await told(cluster, "task").contains(
