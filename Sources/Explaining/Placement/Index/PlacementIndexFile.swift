@@ -127,6 +127,8 @@ final class PlacementIndexSink {
       reason = Self.error()
     } else if flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
       reason = "another process writes it"
+    } else if !isInPlace {
+      reason = "another process has just written it"
     } else {
       isOwner = true
       if ftruncate(descriptor, 0) != 0 { reason = Self.error() }
@@ -134,6 +136,13 @@ final class PlacementIndexSink {
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
+
+  /// Whether the unfinished file has not been finished or removed since it was opened.
+  private var isInPlace: Bool {
+    var (own, named) = (stat(), stat())
+    return fstat(descriptor, &own) == 0 && lstat(unfinished, &named) == 0
+      && own.st_dev == named.st_dev && own.st_ino == named.st_ino
+  }
 
   func write(_ bytes: [UInt8]) {
     guard reason == nil else { return }
