@@ -11,7 +11,10 @@ import Testing
 @testable import Scheduling
 
 /// The situations whose kind does not depend on durations, on a real cluster with threads and a clock.
-@Suite struct LocalClusterSituationTests {
+///
+/// Only with TASKLOG_TEST_REAL_SITUATIONS: what a busy machine adds is worth advice, too.
+@Suite(.enabled(if: ProcessInfo.processInfo.environment["TASKLOG_TEST_REAL_SITUATIONS"] != nil))
+struct LocalClusterSituationTests {
   private struct Broken: Error {}
 
   private let folder: TemporaryFolder
