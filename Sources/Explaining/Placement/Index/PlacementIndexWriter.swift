@@ -274,31 +274,31 @@ final class PlacementIndexWriter {
   // MARK: - What has an index
 
   private func index(ofText text: String) -> Int {
-    if let index = texts[text] { return index }
-    let index = texts.count
-    texts[text] = index
-    bytes.begin(.text)
-    bytes.add(text)
-    return index
+    index(of: text, in: \.texts, .text) { $0.add(text) }
   }
 
   private func index(ofHolders workers: [Int]) -> Int {
-    if let index = holders[workers] { return index }
-    let index = holders.count
-    holders[workers] = index
-    bytes.begin(.holders)
-    bytes.add(count: workers.count)
-    for worker in workers { bytes.add(count: worker) }
-    return index
+    index(of: workers, in: \.holders, .holders) {
+      $0.add(count: workers.count)
+      for worker in workers { $0.add(count: worker) }
+    }
   }
 
   private func index(ofTerms value: Value) -> Int {
     let text = JSONWriter.text(value)
-    if let index = terms[text] { return index }
-    let index = terms.count
-    terms[text] = index
-    bytes.begin(.terms)
-    bytes.add(text)
+    return index(of: text, in: \.terms, .terms) { $0.add(text) }
+  }
+
+  /// The index of an element, which is written when it is new.
+  private func index<Element: Hashable>(
+    of element: Element, in known: ReferenceWritableKeyPath<PlacementIndexWriter, [Element: Int]>,
+    _ part: IndexPart, _ add: (inout IndexBytes) -> Void
+  ) -> Int {
+    if let index = self[keyPath: known][element] { return index }
+    let index = self[keyPath: known].count
+    self[keyPath: known][element] = index
+    bytes.begin(part)
+    add(&bytes)
     return index
   }
 }
