@@ -39,7 +39,8 @@ struct CheckpointStore {
 
   /// `nil` if the file is damaged or has another version.
   func read(_ position: Int64) -> Checkpoint? {
-    guard let content = Self.read(path(position)), let end = content.firstIndex(of: 0x0A) else {
+    guard let content = CacheFile.read(path(position)), let end = content.firstIndex(of: 0x0A)
+    else {
       return nil
     }
     let body = Array(content[(end + 1)...])
@@ -58,46 +59,19 @@ struct CheckpointStore {
     ])
     let body = Array(JSONWriter.text(named).utf8)
     let content = Array(SHA256.hash(body).utf8) + [0x0A] + body
-    let path = path(checkpoint.place.position)
-    let unfinished = path + Self.unfinishedSuffix
-    let flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
-    let descriptor = open(unfinished, flags, 0o600)
-    guard descriptor >= 0 else { return Self.reason() }
-    defer { close(descriptor) }
-    // Another replay is saving the same checkpoint.
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { return nil }
-    defer { unlink(unfinished) }
-    guard ftruncate(descriptor, 0) == 0 else { return Self.reason() }
-    var written = 0
-    while written < content.count {
-      let count = content[written...].withUnsafeBytes {
-        Glibc.write(descriptor, $0.baseAddress, $0.count)
-      }
-      if count <= 0, errno != EINTR { return Self.reason() }
-      written += max(0, count)
-    }
-    guard rename(unfinished, path) == 0 else { return Self.reason() }
+    let file = CacheFile.Writer(path(checkpoint.place.position))
+    // Else another replay is saving the same checkpoint.
+    guard !file.isBusy else { return nil }
+    file.write(content)
+    guard file.finish() else { return file.reason }
     removeOld()
     return nil
   }
 
   func remove(_ position: Int64) { unlink(path(position)) }
 
-  /// The end of the name of a file that is being written.
-  private static let unfinishedSuffix = ".new"
-
-  /// Removes what killed replays have not finished.
-  private func removeUnfinished() {
-    for name in names(beginningWith: "") where name.hasSuffix(Self.unfinishedSuffix) {
-      let descriptor = open("\(folder)/\(name)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-      guard descriptor >= 0 else { continue }
-      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink("\(folder)/\(name)") }
-      close(descriptor)
-    }
-  }
-
   private func removeOld() {
-    removeUnfinished()
+    CacheFile.removeUnfinished(in: folder)
     var positions = positions()
     while positions.count > Self.limit { remove(positions.remove(at: Self.dispensable(positions))) }
     let all = names(beginningWith: "")
@@ -128,25 +102,4 @@ struct CheckpointStore {
     let names = (try? FolderListing.names(folder)) ?? []
     return names.filter { $0.hasPrefix(start) && !$0.hasPrefix(".") }
   }
-
-  private static func read(_ path: String) -> [UInt8]? {
-    let descriptor = RegularFile.open(path, O_RDONLY | O_NOFOLLOW)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { return nil }
-    var content = [UInt8](repeating: 0, count: Int(status.st_size))
-    var count = 0
-    while count < content.count {
-      let readCount = content.withUnsafeMutableBytes {
-        Glibc.read(descriptor, $0.baseAddress?.advanced(by: count), $0.count - count)
-      }
-      if readCount < 0, errno == EINTR { continue }
-      if readCount <= 0 { return nil }
-      count += readCount
-    }
-    return content
-  }
-
-  private static func reason() -> String { String(cString: strerror(errno)) }
 }

@@ -121,16 +121,11 @@ package struct PlacementIndex {
 
   /// Removes what killed processes have not finished, and the oldest indexes.
   private func removeOld() {
+    CacheFile.removeUnfinished(in: folder)
     var files: [(path: String, time: Int, size: Int)] = []
-    for name in (try? FolderListing.names(folder)) ?? [] where !name.hasPrefix(".") {
+    for name in (try? FolderListing.names(folder)) ?? []
+    where !name.hasPrefix(".") && !name.hasSuffix(CacheFile.unfinishedSuffix) {
       let path = "\(folder)/\(name)"
-      if name.hasSuffix(PlacementIndexSink.unfinishedSuffix) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        guard descriptor >= 0 else { continue }
-        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink(path) }
-        close(descriptor)
-        continue
-      }
       var status = stat()
       if lstat(path, &status) == 0 {
         files.append((path, status.st_mtim.tv_sec, Int(status.st_size)))

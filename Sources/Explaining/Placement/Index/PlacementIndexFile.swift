@@ -63,10 +63,8 @@ struct PlacementIndexFile {
 
   /// `nil` if it is missing or damaged.
   init?(_ path: String) {
-    let descriptor = RegularFile.open(path, O_RDONLY | O_NOFOLLOW)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    guard let content = Self.read(descriptor), content.count > Self.tailLength else { return nil }
+    guard let content = CacheFile.read(path, mostBytes: 1 << 30), content.count > Self.tailLength
+    else { return nil }
     let (length, sum) = content.withUnsafeBytes { bytes in
       func number(at end: Int) -> UInt32 {
         UInt32(
@@ -88,78 +86,23 @@ struct PlacementIndexFile {
   func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try content.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
   }
-
-  private static func read(_ descriptor: Int32) -> [UInt8]? {
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_size < 1 << 30 else { return nil }
-    let size = Int(status.st_size)
-    var isComplete = true
-    let content = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-      while count < size {
-        let some = Glibc.read(descriptor, buffer.baseAddress?.advanced(by: count), size - count)
-        if some < 0, errno == EINTR { continue }
-        if some <= 0 { break }
-        count += some
-      }
-      isComplete = count == size
-    }
-    return isComplete ? content : nil
-  }
 }
 
-/// Writes an index to a file, which gets its name when it is complete.
+/// Writes an index to a file, with its end and a checksum.
 final class PlacementIndexSink {
-  private let path: String
-  private let descriptor: Int32
+  private let file: CacheFile.Writer
   private var sum: UInt32 = 0
-  /// Whether the unfinished file is this process's.
-  private var isOwner = false
-  private(set) var reason: String?
 
-  private var unfinished: String { path + Self.unfinishedSuffix }
-  static let unfinishedSuffix = ".new"
+  init(_ path: String) { file = CacheFile.Writer(path) }
 
-  init(_ path: String) {
-    self.path = path
-    let flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
-    descriptor = open(path + Self.unfinishedSuffix, flags, 0o600)
-    if descriptor < 0 {
-      reason = Self.error()
-    } else if flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-      reason = "another process writes it"
-    } else if !isInPlace {
-      reason = "another process has just written it"
-    } else {
-      isOwner = true
-      if ftruncate(descriptor, 0) != 0 { reason = Self.error() }
-    }
-  }
-
-  deinit { if descriptor >= 0 { close(descriptor) } }
-
-  /// Whether the unfinished file has not been finished or removed since it was opened.
-  private var isInPlace: Bool {
-    var (own, named) = (stat(), stat())
-    return fstat(descriptor, &own) == 0 && lstat(unfinished, &named) == 0
-      && own.st_dev == named.st_dev && own.st_ino == named.st_ino
-  }
+  /// Why it cannot be written; `nil` if it can.
+  var reason: String? { file.isBusy ? "another process writes it" : file.reason }
 
   func write(_ bytes: [UInt8]) {
-    guard reason == nil else { return }
     bytes.withUnsafeBytes { buffer in
-      guard let start = buffer.baseAddress else { return }
-      sum = tl_crc32c(sum, start, buffer.count)
-      var written = 0
-      while written < buffer.count {
-        let count = Glibc.write(descriptor, start + written, buffer.count - written)
-        if count < 0, errno == EINTR { continue }
-        if count <= 0 {
-          reason = Self.error()
-          return
-        }
-        written += count
-      }
+      if let start = buffer.baseAddress { sum = tl_crc32c(sum, start, buffer.count) }
     }
+    file.write(bytes)
   }
 
   /// - Returns: why it could not be written; `nil` if it has been.
@@ -172,17 +115,9 @@ final class PlacementIndexSink {
       withUnsafeBytes(of: number.littleEndian) { tail.append(contentsOf: $0) }
     }
     write(tail)
-    guard reason == nil else { return reason }
-    if rename(unfinished, path) != 0 {
-      reason = Self.error()
-    } else {
-      isOwner = false
-    }
-    return reason
+    return file.finish() ? nil : reason
   }
 
   /// Removes what has been written, if it is not finished.
-  func cancel() { if isOwner { unlink(unfinished) } }
-
-  private static func error() -> String { String(cString: strerror(errno)) }
+  func cancel() { file.cancel() }
 }
