@@ -141,7 +141,10 @@ let package = Package(
     .executableTarget(
       name: "tasklog-bench", dependencies: ["Benchmarks", "tasklog"],
       path: "Tests/Benchmarks/Program", linkerSettings: exportsSymbols),
-    .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
+    .target(name: "CTestSupport", path: "Tests/CTestSupport"),
+    .target(
+      name: "TestSupport", dependencies: ["CTestSupport", "TaskLogPlugin"],
+      path: "Tests/TestSupport"),
     // Apart from TestSupport, which programs link that have no Swift Testing.
     .target(name: "TestTraits", path: "Tests/TestTraits"),
     .testTarget(

@@ -19,7 +19,8 @@
       let name = queue.folder(UUID().uuidString)
       let path = URL(fileURLWithPath: Queue.program).deletingLastPathComponent().path
       let child = try Child(
-        ["sh", "-c", "cd '\(queue.folder.url.path)'; PATH=\(path):$PATH; " + line], output: name)
+        ["sh", "-c", "cd '\(queue.folder.url.path)'; PATH=\(path):$PATH; " + line],
+        output: .file(name))
       let code = child.wait()
       return (code, try String(contentsOfFile: name, encoding: .utf8))
     }
@@ -67,7 +68,7 @@
           "script", "-qec",
           "\(Queue.program) record \(arguments(queue).replacing("consumed.db", with: queue.folder("consumed.db")))",
           "/dev/null",
-        ], output: queue.folder("output"))
+        ], output: .file(queue.folder("output")))
       func shown() -> String {
         (try? String(contentsOfFile: queue.folder("output"), encoding: .utf8)) ?? ""
       }
@@ -123,7 +124,7 @@
           "sh", "-c",
           "trap '' XFSZ; ulimit -f 4000; exec '\(Queue.program)' record --from \(queue.broker.url) "
             + "--queue \(queue.name) --log '\(queue.folder("consumed.db"))' --prefetch 200",
-        ], output: queue.folder("output"))
+        ], output: .file(queue.folder("output")))
       #expect(waits { (try? queue.output().first)?.contains("will try again") == true })
       let first = queue.eventCount()
       #expect(first > 0 && first < 5000)

@@ -83,7 +83,7 @@
           [
             Queue.program, "replay", "--plugin", "rabbitmq", "--option", "url=\(queue.broker.url)",
             "--option", "queue=\(queue.name)", "--option", "batch=\(batch)", "--log", log,
-          ], output: queue.folder("replayed"))
+          ], output: .file(queue.folder("replayed")))
         #expect(replay.wait() == 0)
       }
       let counts = try queue.record()

@@ -19,7 +19,7 @@
     ) throws -> String {
       let output = folder(UUID().uuidString)
       let child = try Child(
-        [Queue.program] + words + logs.flatMap { ["--log", folder($0)] }, output: output)
+        [Queue.program] + words + logs.flatMap { ["--log", folder($0)] }, output: .file(output))
       #expect(child.wait() == code)
       let text = try String(contentsOfFile: output, encoding: .utf8)
       let name = logs.map { folder($0) }.joined(separator: " + ")

@@ -119,7 +119,7 @@
         [
           Self.program, "record", "--from", broker.url + query, "--queue", name, "--log",
           folder(log),
-        ] + arguments, output: folder("output"))
+        ] + arguments, output: .file(folder("output")))
     }
 
     /// The output of the recorders so far.

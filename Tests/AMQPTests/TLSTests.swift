@@ -52,7 +52,7 @@
         [
           Queue.program, "record", "--from", address, "--queue", queue.name, "--idle", "0.2",
           "--log", queue.folder("consumed.db"),
-        ], environment: environment, output: queue.folder(name))
+        ], environment: environment, output: .file(queue.folder(name)))
       let code = child.wait()
       let output = try String(contentsOfFile: queue.folder(name), encoding: .utf8)
       #expect(!output.contains(Self.password), "\(output)")
@@ -92,7 +92,7 @@
       try expectNoPassword(in: queue.folder)
       let inspected = try Child(
         [Queue.program, "inspect", "--log", queue.folder("consumed.db")],
-        output: queue.folder("inspected"))
+        output: .file(queue.folder("inspected")))
       #expect(inspected.wait() == 0)
       try expectNoPassword(in: queue.folder)
     }

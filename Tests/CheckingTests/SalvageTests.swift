@@ -164,13 +164,9 @@ import Testing
   private func compare(_ shell: String, _ rows: [Int64: String], _ note: String) throws {
     let other = folder("other.db")
     try? FileManager.default.removeItem(atPath: other)
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = [
-      "-c", #""$0" "$1" .recover 2>/dev/null | "$0" "$2" 2>/dev/null"#, shell, path, other,
-    ]
-    try process.run()
-    process.waitUntilExit()
+    _ = try Child.run([
+      "sh", "-c", #""$0" "$1" .recover 2>/dev/null | "$0" "$2" 2>/dev/null"#, shell, path, other,
+    ])
     let known = Set(rows.values)
     var theirs = (try? Self.rows(other)).map { Array($0.values) } ?? []
     let connection = try Connection(path: other, mode: .readOnly)

@@ -133,20 +133,18 @@ import Testing
       }
     }
     try record(1...5)
-    let process = Process()
-    process.executableURL = Command.program
-    process.arguments = [
-      "query", "--follow", "-n", "2", "--columns", "key", "--format", format, "--log",
-      folder("live.db"), "--key", "task-*",
-    ]
-    let output = Pipe()
-    process.standardOutput = output
-    try process.run()
+    let follower = try Child(
+      [
+        Command.program.path, "query", "--follow", "-n", "2", "--columns", "key", "--format",
+        format,
+        "--log", folder("live.db"), "--key", "task-*",
+      ], output: .pipe)
+    let output = try #require(follower.output)
     var text = ""
     /// Reads until a line has arrived.
     func wait(for line: String) throws {
       while !text.contains(line + "\n") && !text.contains(line + "\r\n") {
-        let data = output.fileHandleForReading.availableData
+        let data = output.availableData
         try #require(!data.isEmpty, "it ended before \(line): \(text)")
         text += String(decoding: data, as: UTF8.self)
       }
@@ -159,10 +157,9 @@ import Testing
     try writer.transaction { try writer.end(run: 1, .closed, at: 9) }
     lock?.leaveFolder()
     lock = nil
-    process.waitUntilExit()
-    text += String(
-      decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    #expect(process.terminationStatus == 0)
+    let outcome = try follower.outcome()
+    text += String(decoding: outcome.output, as: UTF8.self)
+    #expect(outcome.code == 0)
     // The last two that existed before, and all that arrived.
     #expect(
       text.split(whereSeparator: \.isNewline)

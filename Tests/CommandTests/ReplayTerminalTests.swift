@@ -10,7 +10,7 @@ import Testing
 
   /// Runs a command on a terminal, and presses Ctrl-C once its output contains a text.
   private static let terminal = """
-    import fcntl, os, pty, select, signal, sqlite3, sys
+    import fcntl, os, pty, select, sqlite3, sys
     awaited, *command = sys.argv[1:]
     if os.environ.get("RUNNING"):
         # As long as its lock is held a run is live.
@@ -22,8 +22,6 @@ import Testing
         fcntl.flock(lock, fcntl.LOCK_EX)
     child, terminal = pty.fork()
     if child == 0:
-        # Tests that a shell runs in the background inherit that it is ignored.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execvp(command[0], command)
     shown = b""
     while True:

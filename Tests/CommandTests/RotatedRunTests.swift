@@ -248,7 +248,7 @@ import Testing
     #expect(
       replay.errors == "tasklog: run #1 is still running; the replay has its events so far\n")
     recorder.close()
-    let outputs = commands.map { $0.output() }
+    let outputs = try commands.map { try $0.output() }
     let lines = outputs[..<2].map { $0.split(whereSeparator: \.isNewline).map(String.init) }
     #expect(lines[0] == ["seq"] + (1..<next).map(String.init))
     #expect(lines[1].last == "\(next - 1)")
@@ -259,22 +259,18 @@ import Testing
 
   /// A command that continues until a run ends.
   private final class Following {
-    private let process = Process()
-    private let pipe = Pipe()
+    private let child: Child
 
     init(_ arguments: [String], _ folder: TemporaryFolder) throws {
-      process.executableURL = Command.program
-      process.arguments = arguments
-      process.currentDirectoryURL = folder.url
-      process.standardOutput = pipe
-      try process.run()
+      child = try Child(
+        [Command.program.path] + arguments, folder: folder.url.path, output: .pipe,
+        errors: .file("/dev/null"))
     }
 
-    func output() -> String {
-      let data = pipe.fileHandleForReading.readDataToEndOfFile()
-      process.waitUntilExit()
-      #expect(process.terminationStatus == 0)
-      return String(decoding: data, as: UTF8.self)
+    func output() throws -> String {
+      let outcome = try child.outcome()
+      #expect(outcome.code == 0)
+      return String(decoding: outcome.output, as: UTF8.self)
     }
   }
 }

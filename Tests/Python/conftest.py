@@ -232,11 +232,19 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Starts the tests of the older versions first, and checks them last."""
+#: The files that take longest. Where files are run side by side, the last one is to be a short one.
+LONGEST = ["older", "elsewhere", "endings", "two_copies", "reading", "scopes"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Starts the tests of the older versions first, and, in one process, checks them last."""
     first = "test_the_older_versions_are_tested_beside_this_one"
     last = "test_the_same_holds_for_an_older_version"
-    items.sort(key=lambda item: (item.name != first) + item.name.startswith(last))
+    if hasattr(config, "workerinput"):
+        places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    else:
+        items.sort(key=lambda item: (item.name != first) + item.name.startswith(last))
 
 
 @pytest.fixture(scope="session")

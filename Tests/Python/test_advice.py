@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import dask
+import psutil
 import pytest
 from distributed import Client, LocalCluster
 
@@ -40,6 +41,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     parts = ("target", "spill", "pause", "terminate")
     memory = {f"distributed.worker.memory.{part}": False for part in parts}
     windows: dict[str, tuple[str, str]] = {}
+    # Workers count the memory of this process, in which other tests may have run.
+    used = psutil.Process().memory_info().rss
     with (
         dask.config.set(memory),
         LocalCluster(
@@ -47,7 +50,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
             threads_per_worker=2,
             processes=False,
             dashboard_address=":0",
-            memory_limit="1GB",
+            memory_limit=used + 10**9,
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -344,8 +344,8 @@ import Testing
   {
     let folder = log.folder.path
     let probe = try Child(
-      [Programs.path("recording-probe"), mode, log.path], output: folder + "/out",
-      errors: folder + "/err")
+      [Programs.path("recording-probe"), mode, log.path], output: .file(folder + "/out"),
+      errors: .file(folder + "/err"))
     #expect(probe.wait() == 0)
     func text(_ name: String) throws -> String {
       try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)

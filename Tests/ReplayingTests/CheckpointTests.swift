@@ -1,5 +1,6 @@
 import Foundation
 import TaskLogKit
+import TestSupport
 import Testing
 
 /// Counts events, reads the state in each transition, and can save its counts.
@@ -92,12 +93,7 @@ private final class Forgetful: SchedulerPlugin {}
   }
 
   private func sql(_ text: String, _ path: String? = nil) throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["sqlite3", path ?? log.path, text]
-    try process.run()
-    process.waitUntilExit()
-    try #require(process.terminationStatus == 0)
+    try #require(try Child.run(["sqlite3", path ?? log.path, text]).code == 0)
   }
 
   /// The log as it was when it had this many events.

@@ -155,17 +155,17 @@ final class SoakRun: Sendable {
         usleep(20_000)
         continue
       }
-      let output = Pipe()
-      let process = Self.command(
+      // It reports at its end that the run continues in another file.
+      let follower = try Child(
         [
-          "query", "--follow", "--log", file.path, "--hook", "logEvent", "--columns",
-          "seq", "--format", "csv",
-        ], output: output)
-      try process.run()
+          Programs.path("tasklog"), "query", "--follow", "--log", file.path, "--hook", "logEvent",
+          "--columns", "seq", "--format", "csv",
+        ], output: .pipe, errors: .file("/dev/null"))
+      guard let output = follower.output else { return }
       var last: Int64 = 0
       var rest: [UInt8] = []
       // Ends when the recorder continues in the next file.
-      while case let data = output.fileHandleForReading.availableData, !data.isEmpty {
+      while case let data = output.availableData, !data.isEmpty {
         rest += data
         while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
           let line = String(decoding: rest[..<end], as: UTF8.self)
@@ -175,11 +175,11 @@ final class SoakRun: Sendable {
           last = seq
           followed.add(1, ordering: .relaxed)
         }
-        if !goesOn { process.interrupt() }
+        if !goesOn { follower.signal(SIGINT) }
       }
-      process.waitUntilExit()
-      if goesOn, process.terminationStatus != 0 {
-        complain("the follower of \(file.path) ended with \(process.terminationStatus)")
+      let code = follower.wait()
+      if goesOn, code != 0 {
+        complain("the follower of \(file.path) ended with \(code.map(String.init) ?? "no code")")
       }
     }
   }
@@ -187,29 +187,14 @@ final class SoakRun: Sendable {
   /// `tasklog prune`, repeatedly.
   private func prune() throws {
     while goesOn {
-      let errors = Pipe()
-      let process = Self.command(
-        ["prune", "--log", template, "--max-size", "\(Self.mostBytes)"], output: Pipe(),
-        errors: errors)
-      try process.run()
-      let text = errors.fileHandleForReading.readDataToEndOfFile()
-      process.waitUntilExit()
-      if process.terminationStatus != 0 || !text.isEmpty {
-        complain("prune: \(String(decoding: text, as: UTF8.self))")
+      let prune = try Child.run(
+        [Programs.path("tasklog"), "prune", "--log", template, "--max-size", "\(Self.mostBytes)"])
+      if prune.code != 0 || !prune.errors.isEmpty {
+        complain("prune: \(String(decoding: prune.errors, as: UTF8.self))")
       }
       prunes.add(1, ordering: .relaxed)
       usleep(1_000_000)
     }
-  }
-
-  private static func command(_ arguments: [String], output: Pipe, errors: Pipe? = nil) -> Process {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: Programs.path("tasklog"))
-    process.arguments = arguments
-    process.standardOutput = output
-    // A follower reports at its end that the run continues in another file.
-    process.standardError = errors ?? FileHandle.nullDevice as Any
-    return process
   }
 
   /// The maximum memory and disk space of each span.

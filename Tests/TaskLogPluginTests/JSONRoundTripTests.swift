@@ -104,21 +104,12 @@ import Testing
   @Test func `Python reads the written JSON`() throws {
     var random = Randomness.generator(4)
     let texts = (0..<300).map { _ in JSONWriter.text(random.value()) }
-    let python = Process()
-    python.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    python.arguments = [
-      "python3", "-c",
-      "import json, sys; print(sum(1 for line in sys.stdin.buffer if json.loads(line) or True))",
-    ]
-    let (input, output) = (Pipe(), Pipe())
-    (python.standardInput, python.standardOutput) = (input, output)
-    try python.run()
+    let program =
+      "import json, sys; print(sum(1 for line in sys.stdin.buffer if json.loads(line) or True))"
     // JSON as we write it holds no newline.
-    try input.fileHandleForWriting.write(contentsOf: Data(texts.map { $0 + "\n" }.joined().utf8))
-    try input.fileHandleForWriting.close()
-    let answer = try output.fileHandleForReading.readToEnd() ?? Data()
-    python.waitUntilExit()
-    #expect(python.terminationStatus == 0)
-    #expect(String(decoding: answer, as: UTF8.self) == "300\n")
+    let python = try Child.run(
+      ["python3", "-c", program], writing: Data(texts.map { $0 + "\n" }.joined().utf8))
+    #expect(python.code == 0)
+    #expect(String(decoding: python.output, as: UTF8.self) == "300\n")
   }
 }

@@ -131,7 +131,8 @@ package final class Broker: @unchecked Sendable {
   package func control(_ words: [String]) throws {
     let output = folder.appendingPathComponent("control").path
     let child = try Child(
-      ["/usr/lib/rabbitmq/bin/rabbitmqctl"] + words, environment: environment, output: output)
+      ["/usr/lib/rabbitmq/bin/rabbitmqctl"] + words, environment: environment, output: .file(output)
+    )
     guard child.wait() == 0 else {
       let said = (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
       throw Failure(description: "rabbitmqctl \(words.joined(separator: " ")): \(said)")

@@ -1,20 +1,20 @@
 import Testing
 
-/// Heavy suites: of each kind one runs at a time.
+/// Heavy suites: of each kind one or two run at a time.
 ///
-/// They block the thread that they run on, so each kind has a separate thread: the pool of Swift's
+/// They block the thread that they run on, so each kind has separate threads: the pool of Swift's
 /// concurrency has one for each processor, and an engine under test, whose actors run there, would
 /// stand still meanwhile.
 package struct ExclusiveTrait: SuiteTrait, TestTrait, TestScoping {
   package enum Kind {
-    /// Suites that start brokers or clusters, kill processes, or fill a disk.
+    /// Suites that start brokers or clusters, kill processes, or fill a disk: one at a time.
     case services
-    /// Suites that run the command line again and again, or build.
+    /// Suites that run the command line again and again, or build: two at a time.
     case commands
   }
 
-  private static let services = Lane("tests of services")
-  private static let commands = Lane("tests of commands")
+  private static let services = Lane("tests of services", suites: 1)
+  private static let commands = Lane("tests of commands", suites: 2)
 
   var kind: Kind
 
@@ -58,7 +58,7 @@ package struct BlockingTrait: SuiteTrait, TestTrait, TestScoping {
 }
 
 extension Trait where Self == ExclusiveTrait {
-  /// Runs with no other exclusive suite of its kind at the same time.
+  /// Runs in the turns of the suites of its kind.
   package static func exclusive(_ kind: ExclusiveTrait.Kind) -> Self { Self(kind: kind) }
 }
 
@@ -67,22 +67,27 @@ extension Trait where Self == BlockingTrait {
   package static var blocking: Self { Self() }
 }
 
-/// The thread of one kind of suites, and whose turn it is.
+/// The threads of one kind of suites, and whose turn it is.
 private struct Lane {
-  let turns = Turns()
+  let turns: Turns
   let executor: ThreadExecutor
 
-  init(_ name: String) { executor = ThreadExecutor(threads: 1, name: name) }
+  init(_ name: String, suites: Int) {
+    turns = Turns(suites)
+    executor = ThreadExecutor(threads: suites, name: name)
+  }
 }
 
-/// One at a time, in the order of arrival.
+/// So many at a time, in the order of arrival.
 private actor Turns {
-  private var isTaken = false
+  private var free: Int
   private var waiting: [CheckedContinuation<Void, Never>] = []
 
+  init(_ count: Int) { free = count }
+
   func begin() async {
-    guard isTaken else {
-      isTaken = true
+    guard free == 0 else {
+      free -= 1
       return
     }
     await withCheckedContinuation { waiting.append($0) }
@@ -90,6 +95,6 @@ private actor Turns {
 
   func end() {
     guard waiting.isEmpty else { return waiting.removeFirst().resume() }
-    isTaken = false
+    free += 1
   }
 }

@@ -49,34 +49,14 @@ enum Command {
   static func run(
     program: URL, _ arguments: [String], environment: [String: String] = [:], folder: URL? = nil
   ) throws -> Result {
-    let process = Process()
-    process.executableURL = program
-    process.arguments = arguments
-    process.currentDirectoryURL = folder
-    var variables = ProcessInfo.processInfo.environment
-    for name in ["TASKLOG_LOG", "TASKLOG_DISABLED", "NO_COLOR", "COLUMNS"] {
-      variables[name] = nil
-    }
-    process.environment = variables.merging(environment) { $1 }
-    let output = Pipe()
-    let errors = Pipe()
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = output
-    process.standardError = errors
-    try process.run()
-    // Both are read at once, so that neither pipe fills up while the other is waited for.
-    nonisolated(unsafe) var errorData = Data()
-    let done = DispatchSemaphore(value: 0)
-    let thread = Thread {
-      errorData = errors.fileHandleForReading.readDataToEndOfFile()
-      done.signal()
-    }
-    thread.start()
-    let outputData = output.fileHandleForReading.readDataToEndOfFile()
-    done.wait()
-    process.waitUntilExit()
+    let removed: [String: String?] = [
+      "TASKLOG_LOG": nil, "TASKLOG_DISABLED": nil, "NO_COLOR": nil, "COLUMNS": nil,
+    ]
+    let outcome = try Child.run(
+      [program.path] + arguments, environment: removed.merging(environment) { $1 },
+      folder: folder?.path)
     return Result(
-      output: String(decoding: outputData, as: UTF8.self),
-      errors: String(decoding: errorData, as: UTF8.self), code: process.terminationStatus)
+      output: String(decoding: outcome.output, as: UTF8.self),
+      errors: String(decoding: outcome.errors, as: UTF8.self), code: abs(outcome.code))
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import TaskLogPlugin
+import TestSupport
 import TestTraits
 import Testing
 
@@ -76,16 +77,11 @@ struct DifferentialTests {
   }
 
   private static func dask(_ arguments: [String]) throws -> Value {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: python ?? "")
-    process.arguments = [folder.appendingPathComponent("dask_side.py").path] + arguments
-    let output = Pipe()
-    process.standardOutput = output
-    try process.run()
-    let data = try output.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0)
-    return try JSONReader.value(String(decoding: data, as: UTF8.self))
+    let dask = try Child.run(
+      [python ?? "", folder.appendingPathComponent("dask_side.py").path] + arguments, seconds: 1_200
+    )
+    #expect(dask.code == 0, "\(String(decoding: dask.errors.suffix(2_000), as: UTF8.self))")
+    return try JSONReader.value(String(decoding: dask.output, as: UTF8.self))
   }
 
   private static func read(_ value: Value) -> GraphOutcome {
