@@ -49,6 +49,17 @@ import Testing
     }
   }
 
+  @Test func `a relative cache folder is ignored`() throws {
+    let folder = try TemporaryFolder()
+    try FileManager.default.copyItem(atPath: SampleLog.path, toPath: folder("run.db"))
+    let done = try Command.run(
+      ["index", "--log", "run.db"],
+      environment: ["XDG_CACHE_HOME": "relative", "HOME": folder("home")], folder: folder.url)
+    #expect(done.code == 0, "\(done.errors)")
+    #expect(!FileManager.default.fileExists(atPath: folder("relative")))
+    #expect(FileManager.default.fileExists(atPath: folder("home/.cache/tasklog")))
+  }
+
   @Test(.enabled(if: geteuid() == 0, "needs two users"))
   func `a folder in the temporary folder that another user has made is refused`() throws {
     let folder = try TemporaryFolder()

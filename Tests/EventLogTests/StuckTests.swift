@@ -68,6 +68,31 @@ import Testing
     #expect(try reader.stuckCauses(of: reader.latest()).map(\.kind) == [.running])
   }
 
+  @Test func `what a worker did before an event of the scheduler counts, though it arrived later`()
+    throws
+  {
+    try cluster.submit(["a"])
+    try cluster.sent("a")
+    try cluster.log.append([
+      Event(.addClient, time: PlantedCluster.at(10), args: Args(named: [.init("client", "d")]))
+    ])
+    let last = try LogReader(path: cluster.log.path).latest().lastSeq
+    try cluster.atWorker("a", [.waiting, .ready, .executing], 4)
+    try cluster.atWorker("b", [.waiting], 11)
+    try cluster.log.append([
+      .transition(
+        "a", .processing, .memory, time: PlantedCluster.at(12), worker: "tcp://w:1", run: 1)
+    ])
+    cluster.log.writer.close()
+    let reader = try LogReader(path: cluster.log.path)
+    let run = try reader.latest()
+    #expect(try reader.stuckCauses(of: run, at: .seq(try #require(last))).map(\.kind) == [.running])
+    #expect(
+      try reader.stuckCauses(of: run, at: .time(PlantedCluster.at(3))).map(\.kind) == [.notReceived]
+    )
+    #expect(try reader.stuckCauses(of: run).map(\.kind) == [])
+  }
+
   @Test func `what a worker does that was not recorded is unknown`() throws {
     try cluster.submit(["a"])
     try cluster.log.append([PlantedCluster.joins("tcp://w:2")])

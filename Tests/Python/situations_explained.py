@@ -190,12 +190,15 @@ TCP = {"protocol": "tcp://"}
 SLOW = r"1\.\d s"
 EXPLAINED = [
     _why("inputs", inputs, f"^It waited {SLOW} for inputs, for 'input-1' last, {SENT}"),
-    _why("transfer", transfer, rf"^It began to run: .* {SLOW} for its inputs and ", cluster=TCP),
+    _why(
+        "transfer", transfer, rf"^It began to run: .* {SLOW} for its inputs and .* for a thread\. "
+        rf"Its inputs came from worker \S+ \({SLOW}\)\.$", cluster=TCP,
+    ),
     _why(
         "queue", queue, "^It was ready to run .*, and was queued: no worker had room for it.$",
         rf"^It waited .* for a thread, until task 'root-\d+' ended, {SENT}", key="root-19",
     ),
-    _why("thread", thread, f"^It began to run: .* and {SLOW} for a thread.$"),
+    _why("thread", thread, f"^It began to run: .* and {SLOW} for a thread. It got the thread of '"),
     _why(
         "no-worker", no_worker, "and was queued: no worker had room for it.$",
         f"^It waited .* until a worker was available, {SENT}", cluster={"n_workers": 0},

@@ -6,16 +6,17 @@ All of them are parts of one recorded run, which the filters tell apart.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import re
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
 import dask
-import psutil
 import pytest
 from distributed import Client, LocalCluster
 
@@ -29,20 +30,19 @@ class Recorded(NamedTuple):
     windows: dict[str, tuple[str, str]]
 
 
-def _now() -> str:
-    return datetime.fromtimestamp(time.time(), timezone.utc).isoformat()
-
-
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    """Two workers with two threads each, in this process, that are never paused."""
+    """In its own process: workers count the memory of theirs, in which other tests have run."""
     folder = tmp_path_factory.mktemp("advice")
-    log = folder / "run.db"
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as processes:
+        return Recorded(folder / "run.db", processes.submit(_record, folder).result())
+
+
+def _record(folder: Path) -> dict[str, tuple[str, str]]:
+    """Two workers with two threads each, in this process, that are never paused."""
     parts = ("target", "spill", "pause", "terminate")
     memory = {f"distributed.worker.memory.{part}": False for part in parts}
     windows: dict[str, tuple[str, str]] = {}
-    # Workers count the memory of this process, in which other tests may have run.
-    used = psutil.Process().memory_info().rss
     with (
         dask.config.set(memory),
         LocalCluster(
@@ -50,11 +50,11 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
             threads_per_worker=2,
             processes=False,
             dashboard_address=":0",
-            memory_limit=used + 10**9,
+            memory_limit="1GB",
         ) as cluster,
         Client(cluster) as client,
     ):
-        client.register_plugin(advised.recorder(log))
+        client.register_plugin(advised.recorder(folder / "run.db"))
         for name, workload in {**advised.ORDINARY, **advised.MISTAKES}.items():
             own = folder / name
             own.mkdir()
@@ -63,7 +63,11 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
             windows[name] = (start, _now())
             # What it leaves behind is not the next one's.
             time.sleep(0.1)
-    return Recorded(log, windows)
+    return windows
+
+
+def _now() -> str:
+    return datetime.fromtimestamp(time.time(), timezone.utc).isoformat()
 
 
 def _advice(tasklog: Callable[..., str], recorded: Recorded, name: str) -> list[dict]:

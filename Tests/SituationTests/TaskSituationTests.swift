@@ -58,7 +58,7 @@ import Testing
     #expect(
       try await told(cluster, "task").contains(
         "1 It began to run: it had waited 1.0 ms until the worker had it, 2.0 s for its inputs and 0 s "
-          + "for a thread."))
+          + "for a thread. Its inputs came from worker \(Self.one) (2.0 s)."))
   }
 
   @Test func `it was queued until a thread was free`() async throws {
@@ -100,7 +100,24 @@ import Testing
     #expect(
       try await told(cluster, "task").contains(
         "1 It began to run: it had waited 1.0 ms until the worker had it, 0 s for its inputs and 2.0 s "
-          + "for a thread."))
+          + "for a thread. It got the thread of 'first'."))
+  }
+
+  @Test func `it waited on its worker behind tasks of higher priority`() async throws {
+    let cluster = try TimedCluster(workers: 1)
+    try cluster.submit(["first"], .init(seconds: 2))
+    try cluster.submit(["task"], .init(seconds: 1), on: [Self.one])
+    cluster.at(1) {
+      for number in 1...2 {
+        try cluster.submit(
+          [Key("urgent-\(number)")], .init(seconds: 1), on: [Self.one], priority: 10)
+      }
+    }
+    #expect(
+      try await told(cluster, "task").contains(
+        "1 It began to run: it had waited 1.0 ms until the worker had it, 0 s for its inputs and 4.0 s "
+          + "for a thread. 2 tasks of higher priority began first, from 'urgent-1' to 'urgent-2'. It got "
+          + "the thread of 'urgent-2'."))
   }
 
   @Test func `it waited until there was a worker`() async throws {

@@ -90,7 +90,12 @@ extension LogReader {
   package func stuckCauses(of run: RunInfo, at point: PointInTime = .end) throws -> [StuckCause] {
     var point = point
     // Of a run that is being recorded, the scheduler and the workers are seen at the same event.
-    if case .end = point, let last = run.lastSeq { point = .seq(last) }
+    if case .end = point, let last = run.lastSeq {
+      point = .seq(last)
+    } else if case .seq(let seq) = point {
+      // What a worker did before an event of the scheduler may have arrived after it.
+      point = .event(seq: seq, time: try time(of: point, in: run, ifNone: .min))
+    }
     let causes = StuckFinder(try StuckRun(self, run, at: point)).causes
     guard causes.contains(where: { $0.doubt != nil }) else { return causes }
     let finder = try DisagreementFinder(self, run, at: point)
@@ -106,17 +111,6 @@ extension LogReader {
         if !cause.evidence.contains(disagreement.seq) { cause.evidence.append(disagreement.seq) }
       }
       return cause
-    }
-  }
-}
-
-extension PointInTime {
-  /// Whether an event is not after it.
-  func includes(seq: Int64, time: Int64) -> Bool {
-    switch self {
-    case .seq(let last): seq <= last
-    case .time(let last): time <= last
-    case .end: true
     }
   }
 }

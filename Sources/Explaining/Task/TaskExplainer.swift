@@ -42,10 +42,14 @@ struct TaskExplainer {
   }
 
   private mutating func say(_ text: String, _ step: TaskStep, _ further: Int64?...) {
+    say(text, step, further.compactMap(\.self))
+  }
+
+  private mutating func say(_ text: String, _ step: TaskStep, _ further: [Int64]) {
     explanation.sentences.append(
       .init(
         attempt: attempt, time: step.time, text: text,
-        evidence: further.compactMap(\.self) + [step.seq]))
+        evidence: further + [step.seq]))
   }
 
   private func duration(_ start: Int64, _ stop: Int64) -> String {
@@ -207,9 +211,11 @@ struct TaskExplainer {
     } else {
       parts.append("\(duration(sent.time, step.time)) in all")
     }
+    let meanwhile = step.wait?.told ?? (text: "", evidence: [])
     say(
       "It \(moved ? "was moved to worker \(worker) and " : "")began to run: \(isStolen ? "since then " : "")it "
-        + "had waited \(Words.list(parts)).", step, sent.seq)
+        + "had waited \(Words.list(parts)).\(meanwhile.text)", step, [sent.seq] + meanwhile.evidence
+    )
   }
 }
 

@@ -36,12 +36,17 @@ package struct TaskHistory {
   ) throws -> TaskExplanation {
     var steps: [TaskStep] = []
     var inputs: Set<String>?
+    // By worker: the task there, which does not run yet.
+    var visits: [Int64: WorkerVisit] = [:]
     for recorded in try reader.story(of: .key(key), in: run) {
       let event = recorded.event
       if event.hook == .stimulus, let args = Self.value(event.args),
-        args["op"]?.string == "compute-task", case .dict(let entries)? = args["who_has"]
+        args["op"]?.string == "compute-task"
       {
-        inputs = (inputs ?? []).union(entries.compactMap { Key($0.key)?.text })
+        if case .dict(let entries)? = args["who_has"] {
+          inputs = (inputs ?? []).union(entries.compactMap { Key($0.key)?.text })
+        }
+        visits[recorded.source] = WorkerVisit(since: recorded.sourceSeq, args: args)
       }
       guard event.hook == .transition, let start = event.start, let finish = event.finish else {
         continue
@@ -62,6 +67,8 @@ package struct TaskHistory {
         let args = event.args.isAbsent ? RunArgs() : RunArgs(event.args.json)
         (step.bytes, step.exception) = (args.nbytes, args.exception)
         step.ended = try ended(recorded)
+      } else {
+        step.wait = try wait(recorded, finish, &visits[recorded.source])
       }
       steps.append(step)
     }
@@ -69,6 +76,25 @@ package struct TaskHistory {
       steps = try withPlacements(steps, ofKey: key, isFull: choices == .all)
     }
     return TaskExplainer.explain(steps, inputs: inputs)
+  }
+
+  /// What its worker did meanwhile, where it begins to run.
+  private func wait(
+    _ recorded: RecordedEvent, _ finish: State, _ visit: inout WorkerVisit?
+  ) throws -> WorkerWait? {
+    switch finish {
+    case .waiting where visit == nil: visit = WorkerVisit(since: recorded.sourceSeq)
+    case .ready, .constrained:
+      if visit?.ready == nil { visit?.ready = recorded.sourceSeq }
+    case .executing:
+      guard let ended = visit else { break }
+      visit = nil
+      return try reader.wait(
+        of: recorded.keyNumber, ended, on: recorded.source, until: recorded
+      ) { lives.label($0, at: recorded.seq) }
+    default: break
+    }
+    return nil
   }
 
   /// The steps with the reasons for the choices of workers, and with steals.
@@ -112,8 +138,8 @@ package struct TaskHistory {
     }
     if unread > 0 {
       let sentence =
-        "Why it was put there, --full says: for that, \(Units.count(unread)) events are read, once for "
-        + "all tasks."
+        "Use --full to see why it was put there; \(Units.count(unread)) events are read for that, once "
+        + "for all tasks."
       for place in steps.indices where steps[place].isSent && steps[place].choice == nil {
         steps[place].choice = (sentence, nil)
       }

@@ -121,7 +121,7 @@ extension LogReader {
   ///   last one up to it.
   package func time(of point: PointInTime, in run: RunInfo, ifNone none: Int64) throws -> Int64 {
     switch point {
-    case .time(let time): return time
+    case .time(let time), .event(_, let time): return time
     case .end: return .max
     case .seq(let seq):
       return try translating {

@@ -23,7 +23,19 @@ package enum PointInTime: Sendable {
   case seq(Int64)
   /// By the scheduler's clock, in nanoseconds since 1970 UTC.
   case time(Int64)
+  /// After an event, with what others recorded before its time and what arrived after it.
+  case event(seq: Int64, time: Int64)
   case end
+
+  /// Whether an event is not after it.
+  package func includes(seq: Int64, time: Int64) -> Bool {
+    switch self {
+    case .seq(let last): seq <= last
+    case .time(let last): time <= last
+    case .event(let last, let end): seq <= last || time < end
+    case .end: true
+    }
+  }
 }
 
 /// The states of tasks at a moment, in the order in which they were entered.
@@ -128,13 +140,9 @@ extension LogReader {
   ) throws -> StateSnapshot {
     try translating {
       guard var range = try range(of: run) else { return StateSnapshot(self, []) }
-      var lastTime = Int64.max
-      switch moment {
-      case .seq(let seq):
+      if case .seq(let seq) = moment {
         guard seq >= range.lowerBound else { return StateSnapshot(self, []) }
         range = range.lowerBound...min(range.upperBound, seq)
-      case .time(let time): lastTime = time
-      case .end: break
       }
       let sources = try sources(of: run)
       let known = StateSnapshot.Known(
@@ -143,15 +151,13 @@ extension LogReader {
       // The workers that have left by then, whose tasks are dropped.
       let gone = Set(
         known.lives.lives.filter { life in
-          life.gone.map { $0.seq <= range.upperBound && $0.time <= lastTime } ?? false
+          life.gone.map { moment.includes(seq: $0.seq, time: $0.time) } ?? false
         }.compactMap(\.source))
       let present = sources.filter { !gone.contains($0.number) }
       var found = try found(
-        SourceIndex(present), known.clocks, in: range, until: lastTime, isWanted, includesForgotten)
+        SourceIndex(present), known.clocks, in: range, at: moment, isWanted, includesForgotten)
       if let scope { found.removeAll { !scope.includes(task: $0.key) } }
-      try applyMoves(
-        to: &found, of: run,
-        until: { $0.seq <= range.upperBound && $0.time <= lastTime })
+      try applyMoves(to: &found, of: run) { moment.includes(seq: $0.seq, time: $0.time) }
       if let scope, scope.selectsWorkers {
         found = try found.filter { try isIncluded($0, known, scope) }
       }
@@ -172,7 +178,7 @@ extension LogReader {
 
   private func applyMoves(
     to found: inout [StateSnapshot.Found], of run: RunInfo,
-    until isInTime: (TaskReassignment) -> Bool
+    where isInTime: (TaskReassignment) -> Bool
   ) throws {
     struct Place: Hashable { var source, key: Int64 }
     var last: [Place: TaskReassignment] = [:]
@@ -204,7 +210,7 @@ extension LogReader {
 
   private func found(
     _ sources: SourceIndex, _ clocks: ClockOffsets, in range: ClosedRange<Int64>,
-    until lastTime: Int64,
+    at moment: PointInTime,
     _ isWanted: ((String) -> Bool)?, _ includesForgotten: Bool
   ) throws -> [StateSnapshot.Found] {
     struct Place: Hashable { var source, key: Int64 }
@@ -233,7 +239,9 @@ extension LogReader {
         let (source, finish) = (select.integer(1), select.integer(6))
         guard select.integer(3) == transition, sources.place(source) != nil, finish != 0,
           finish != select.integer(5),
-          clocks.time(select.integer(2), source: source, sourceSeq: select.integer(7)) <= lastTime
+          moment.includes(
+            seq: seq,
+            time: clocks.time(select.integer(2), source: source, sourceSeq: select.integer(7)))
         else { return }
         steps.append(Step(seq: seq, source: source, key: select.integer(4), state: finish))
       }

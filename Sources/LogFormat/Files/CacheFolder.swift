@@ -6,15 +6,16 @@ package enum CacheFolder {
     package var reason: String
   }
 
-  /// A folder in `$XDG_CACHE_HOME/tasklog`, else in `~/.cache/tasklog`.
+  /// A folder in `$XDG_CACHE_HOME/tasklog`, else in `~/.cache/tasklog`. A relative `$XDG_CACHE_HOME` is
+  /// ignored, as its specification has it.
   ///
   /// - Parameter base: replaces `$XDG_CACHE_HOME`.
   package static func make(_ name: String, in base: String? = nil) -> Result<String, Failure> {
     func environment(_ name: String) -> String? {
       getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
-    let base =
-      base ?? environment("XDG_CACHE_HOME") ?? environment("HOME").map { $0 + "/.cache" }
+    let named = environment("XDG_CACHE_HOME").flatMap { $0.hasPrefix("/") ? $0 : nil }
+    let base = base ?? named ?? environment("HOME").map { $0 + "/.cache" }
     guard let base else { return make(name, inTemporary: "/tmp") }
     return make(["tasklog", name], in: base)
   }

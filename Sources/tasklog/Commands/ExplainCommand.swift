@@ -82,8 +82,11 @@ struct ExplainCommand: ParsableCommand {
   @OptionGroup var options: VerbOptions
 
   func validate() throws {
-    guard [stuck, placements, key != nil, worker != nil].count(where: \.self) == 1 else {
-      throw ValidationError("name the key of a task, --stuck, --worker, or --placements")
+    let questions = [stuck, placements, key != nil, worker != nil].count(where: \.self)
+    guard questions == 1 else {
+      throw ValidationError(
+        "name the key of a task, --stuck, --worker, or --placements"
+          + (questions > 1 ? ", one of them at a time" : ""))
     }
     if full, key == nil { throw ValidationError("--full requires a key") }
     if at != nil, key != nil || placements {
