@@ -188,6 +188,7 @@ def _why(
 PROCESSES = {"processes": True, "threads_per_worker": 1}
 TCP = {"protocol": "tcp://"}
 SLOW = r"1\.\d s"
+RELEASED = r"client Client-\S+ released it, and no other one wanted it\."
 EXPLAINED = [
     _why("inputs", inputs, f"^It waited {SLOW} for inputs, for 'input-1' last, {SENT}"),
     _why(
@@ -227,8 +228,8 @@ EXPLAINED = [
         cluster=PROCESSES,
     ),
     _why("rescheduled", rescheduled, "^It asked worker .* to be run again, on any worker.$", SENT),
-    _why("withdrawn", withdrawn, "^It was withdrawn: no client wanted it any more.$"),
-    _why("cancelled", cancelled, "^It was withdrawn: no client wanted it any more.$"),
+    _why("withdrawn", withdrawn, rf"^It was withdrawn: {RELEASED}$"),
+    _why("cancelled", cancelled, rf"^It was withdrawn: {RELEASED}$"),
     _why("released", released, "^Its result was released when 'user' was done.$"),
     Situation(
         "idle-resources", idle_resources,

@@ -30,7 +30,7 @@ import Testing
     expect(
       try await told(cluster, "task"),
       is: [
-        "0 A client submitted it.",
+        "0 Client client submitted it.",
         "1 It waited for nothing, and was sent to worker \(Self.one).",
         "1 It was put there because there was no other worker.",
         "1 It began to run: it had waited 1.0 ms until the worker had it, 0 s for its inputs and 0 s for "
@@ -67,7 +67,7 @@ import Testing
     let told = try await told(cluster, "task-5")
     #expect(
       told.prefix(3) == [
-        "0 A client submitted it.",
+        "0 Client client submitted it.",
         "0 It was ready to run after 0 s, and was queued: no worker had room for it.",
         "1 It waited 4.0 s for a thread, until task 'task-3' ended, and was sent to worker \(Self.one).",
       ])
@@ -127,7 +127,7 @@ import Testing
     expect(
       try await told(cluster, "task").prefix(3),
       is: [
-        "0 A client submitted it.",
+        "0 Client client submitted it.",
         "0 It was ready to run after 0 s, and was queued: no worker had room for it.",
         "1 It waited 3.0 s until a worker was available, and was sent to worker \(Self.one).",
       ])
@@ -140,7 +140,7 @@ import Testing
     expect(
       try await told(cluster, "task").prefix(4),
       is: [
-        "0 A client submitted it.", "0 No worker could take it.",
+        "0 Client client submitted it.", "0 No worker could take it.",
         "1 It waited 3.0 s until a worker was available, and was sent to worker \(Self.other).",
         "1 It was put there because no other worker may run it.",
       ])
@@ -182,7 +182,7 @@ import Testing
     expect(
       try await told(cluster, "after"),
       is: [
-        "0 A client submitted it.", "0 It failed because a task that it needs had failed.",
+        "0 Client client submitted it.", "0 It failed because a task that it needs had failed.",
       ])
   }
 
@@ -210,7 +210,7 @@ import Testing
     cluster.at(1) { try cluster.release(task) }
     #expect(
       try await told(cluster, "task").contains(
-        "1 It was withdrawn: no client wanted it any more."))
+        "1 It was withdrawn: client client released it, and no other one wanted it."))
   }
 
   @Test func `its client cancelled it`() async throws {
@@ -221,7 +221,7 @@ import Testing
     }
     #expect(
       try await told(cluster, "task").contains(
-        "1 It was withdrawn: no client wanted it any more."))
+        "1 It was withdrawn: client client released it, and no other one wanted it."))
   }
 
   @Test func `its client released its result, or the last task that needed it`() async throws {
@@ -240,6 +240,6 @@ import Testing
     }
     #expect(
       try history.explanation(ofKey: number).sentences.last?.text
-        == "Its result was released: no client wanted it any more.")
+        == "Its result was released: client client released it, and no other one wanted it.")
   }
 }

@@ -76,7 +76,10 @@ struct TaskExplainer {
       say("No worker could take it.", step)
       waiting = (step.time, step.stimulus, step.seq)
     case (_, "waiting"):
-      if step.has("update-graph") { say("A client submitted it.", step) }
+      if step.isSubmission {
+        let client = step.client.map { "Client \($0.name)" } ?? "A client"
+        say("\(client) submitted it.", step, step.client?.seq)
+      }
       waiting = (step.time, step.stimulus, step.seq)
     default: break
     }
@@ -156,7 +159,7 @@ struct TaskExplainer {
     } else if step.isRemoval {
       say("Its worker \(worker) was removed, and with it this attempt.", step)
     } else if step.isClient {
-      say("It was withdrawn: no client wanted it any more.", step)
+      say("It was withdrawn: \(step.reasonOfClient).", step, step.client?.seq)
     } else if step.has("reschedule") {
       say("It asked worker \(worker) to be run again, on any worker.", step)
     } else {
@@ -168,7 +171,7 @@ struct TaskExplainer {
     if step.isRemoval {
       say("Its result was lost with the worker that held it.", step)
     } else if step.isClient {
-      say("Its result was released: no client wanted it any more.", step)
+      say("Its result was released: \(step.reasonOfClient).", step, step.client?.seq)
     } else if let ended = step.ended {
       let how = step.isFailure ? "failed" : "was done"
       say("Its result was released when '\(ended.key)' \(how).", step, ended.seq)
@@ -236,7 +239,17 @@ extension TaskStep {
 
   fileprivate var isFailure: Bool { has("task-erred") }
 
-  fileprivate var isClient: Bool {
+  /// Whether it is what a client's graph did.
+  var isSubmission: Bool { has("update-graph") }
+
+  /// Whether it is what a client did that wants less than before.
+  var isClient: Bool {
     ["client-releases-keys", "remove-client", "cancel-key"].contains { has($0) }
+  }
+
+  fileprivate var reasonOfClient: String {
+    guard let client else { return "no client wanted it any more" }
+    let how = has("remove-client") ? "left" : "released it"
+    return "client \(client.name) \(how), and no other one wanted it"
   }
 }

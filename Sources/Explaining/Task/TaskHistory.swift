@@ -67,6 +67,7 @@ package struct TaskHistory {
         let args = event.args.isAbsent ? RunArgs() : RunArgs(event.args.json)
         (step.bytes, step.exception) = (args.nbytes, args.exception)
         step.ended = try ended(recorded)
+        if step.isClient || step.isSubmission { step.client = try client(recorded) }
       } else {
         step.wait = try wait(recorded, finish, &visits[recorded.source])
       }
@@ -160,6 +161,34 @@ package struct TaskHistory {
 
   private static func value(_ args: Args) -> Value? {
     args.isAbsent ? nil : try? JSONReader.value(args.json)
+  }
+
+  /// The client whose request an event of the scheduler follows: a graph, or keys that it releases.
+  private func client(_ recorded: RecordedEvent) throws -> (name: String, seq: Int64)? {
+    try reader.translating {
+      // Dask does not say the stimulus of a request that releases keys; its transitions follow at once.
+      let select = try reader.connection.prepare(
+        """
+        SELECT seq, hook, stimulus,
+          CASE WHEN hook IN (?3, ?4) AND json_valid(args) THEN json_extract(args, '$.client') END
+        FROM event WHERE source = ?1 AND source_seq < ?2 ORDER BY source_seq DESC
+        """)
+      try select.bind(1, recorded.source)
+      try select.bind(2, recorded.sourceSeq)
+      let released = try reader.number(ofText: Hook.clientReleasesKeys.name) ?? 0
+      try select.bind(3, try reader.number(ofText: Hook.updateGraph.name) ?? 0)
+      try select.bind(4, released)
+      while try select.step() {
+        let stimulus = select.optionalInteger(2)
+        if let client = select.optionalText(3),
+          stimulus == recorded.stimulusNumber || stimulus == nil && select.integer(1) == released
+        {
+          return (client, select.integer(0))
+        }
+        guard stimulus == recorded.stimulusNumber else { return nil }
+      }
+      return nil
+    }
   }
 
   /// Another task that ended by the stimulus of an event of the scheduler.
