@@ -163,27 +163,48 @@ package struct TaskHistory {
     args.isAbsent ? nil : try? JSONReader.value(args.json)
   }
 
+  /// The number of events of a request among which its beginning is looked for: others take too long.
+  private static let mostOfRequest = 300_000
+
   /// The client whose request an event of the scheduler follows: a graph, or keys that it releases.
   private func client(_ recorded: RecordedEvent) throws -> (name: String, seq: Int64)? {
     try reader.translating {
-      // Dask does not say the stimulus of a request that releases keys; its transitions follow at once.
-      let select = try reader.connection.prepare(
-        """
-        SELECT seq, hook, stimulus,
-          CASE WHEN hook IN (?3, ?4) AND json_valid(args) THEN json_extract(args, '$.client') END
-        FROM event WHERE source = ?1 AND source_seq < ?2 ORDER BY source_seq DESC
-        """)
-      try select.bind(1, recorded.source)
-      try select.bind(2, recorded.sourceSeq)
+      let graph = try reader.number(ofText: Hook.updateGraph.name) ?? 0
       let released = try reader.number(ofText: Hook.clientReleasesKeys.name) ?? 0
-      try select.bind(3, try reader.number(ofText: Hook.updateGraph.name) ?? 0)
-      try select.bind(4, released)
-      while try select.step() {
-        let stimulus = select.optionalInteger(2)
-        if let client = select.optionalText(3),
-          stimulus == recorded.stimulusNumber || stimulus == nil && select.integer(1) == released
+      let client = "CASE WHEN json_valid(event.args) THEN json_extract(event.args, '$.client') END"
+      // A graph may have a million tasks, and is found by its hook.
+      if recorded.event.stimulusID?.hasPrefix("update-graph") ?? false,
+        try reader.storedTaskCount(of: run) != nil
+      {
+        let last = try reader.connection.prepare(
+          """
+          SELECT event.seq, \(client) FROM hook_event JOIN event ON event.seq = hook_event.seq
+          WHERE hook_event.hook = ?1 AND hook_event.seq < ?2 AND event.source = ?3
+            AND event.stimulus = ?4 ORDER BY hook_event.seq DESC LIMIT 1
+          """)
+        for (index, value) in [graph, recorded.seq, recorded.source, recorded.stimulusNumber]
+          .enumerated()
         {
-          return (client, select.integer(0))
+          try last.bind(Int32(index + 1), value)
+        }
+        if try last.step() { return last.optionalText(1).map { ($0, last.integer(0)) } }
+      }
+      // Dask does not say the stimulus of a request that releases keys; its transitions follow at once.
+      let before = try reader.connection.prepare(
+        """
+        SELECT seq, hook, stimulus, CASE WHEN hook IN (?3, ?4) THEN \(client) END
+        FROM event WHERE source = ?1 AND source_seq < ?2 ORDER BY source_seq DESC
+        LIMIT \(Self.mostOfRequest)
+        """)
+      for (index, value) in [recorded.source, recorded.sourceSeq, graph, released].enumerated() {
+        try before.bind(Int32(index + 1), value)
+      }
+      while try before.step() {
+        let stimulus = before.optionalInteger(2)
+        if let client = before.optionalText(3),
+          stimulus == recorded.stimulusNumber || stimulus == nil && before.integer(1) == released
+        {
+          return (client, before.integer(0))
         }
         guard stimulus == recorded.stimulusNumber else { return nil }
       }
