@@ -132,6 +132,7 @@ import Testing
       try moved(other.key, .ready, .executing, 5)
       try moved(other.key, .executing, .memory, 6)
     }
+    try moved("f", .cancelled, .executing, 7)
     try moved("d", .executing, .memory, 9, "execute-success-d")
     try moved("a", .ready, .executing, 9, "execute-success-d")
     try moved("later", .ready, .executing, 9.5)

@@ -163,7 +163,10 @@ extension LogReader {
           arrived.append((stimulus, input, requested[other].map { time - $0 }, seq))
         }
         guard let ready = visit.ready, select.integer(1) > ready else { continue }
-        if after == numbers.executing, before != numbers.longRunning { ahead.append((other, seq)) }
+        // One that was cancelled and is wanted again has been running all the time.
+        if after == numbers.executing, [numbers.ready, numbers.constrained].contains(before) {
+          ahead.append((other, seq))
+        }
         if before == numbers.executing, start.stimulusNumber != 0,
           stimulus == start.stimulusNumber, let text = try keys.element(other)?.text
         {
@@ -208,7 +211,7 @@ extension LogReader {
 
 /// The row IDs of names; 0, which none has, where a log has no such event.
 private struct NameNumbers {
-  let flight: Int64, memory: Int64, executing: Int64, longRunning: Int64
+  let flight: Int64, memory: Int64, ready: Int64, constrained: Int64, executing: Int64
   /// That of the hook.
   let stimulus: Int64
 
@@ -216,8 +219,9 @@ private struct NameNumbers {
     func number(_ state: State) throws -> Int64 { try reader.number(ofText: state.name) ?? 0 }
     flight = try number(.flight)
     memory = try number(.memory)
+    ready = try number(.ready)
+    constrained = try number(.constrained)
     executing = try number(.executing)
-    longRunning = try number(.longRunning)
     stimulus = try reader.number(ofText: Hook.stimulus.name) ?? 0
   }
 }
