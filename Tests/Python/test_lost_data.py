@@ -45,6 +45,8 @@ class Lost:
         self.recording = recording
         recording.environment["DASK_DISTRIBUTED__SCHEDULER__PRELOAD"] = '["tasklog"]'
         recording.environment["DASK_DISTRIBUTED__WORKER__PRELOAD"] = "[]"
+        # On a busy machine, what is stolen would not be lost.
+        recording.environment["DASK_DISTRIBUTED__SCHEDULER__WORK_STEALING"] = "False"
         with CommandCluster(recording) as cluster:
             for name in ("lost", "stays"):
                 cluster.add_worker("--no-nanny", "--name", name)
