@@ -198,19 +198,19 @@ import Testing
 
   @Test func `the client that submitted it and the one that released it are named`() {
     var submitted = Self.step(2, 1, Self.scheduler, "released", "waiting", "update-graph-1")
-    submitted.client = ("c1", 1)
+    submitted.request = ("c1", 1)
     var steps = [
       submitted, Self.step(3, 1, Self.scheduler, "waiting", "processing", "s", to: "w1"),
     ]
     var end = Self.step(9, 4, Self.scheduler, "processing", "released", "client-releases-keys-1")
-    end.client = ("c2", 8)
+    end.request = ("c2", 8)
     #expect(Self.told(steps + [end]).first == "0 Client c1 submitted it. [1, 2]")
     #expect(
       Self.told(steps + [end]).last
         == "1 It was withdrawn: client c2 released it, and no other one wanted it. [8, 9]")
     steps.append(Self.step(5, 3, Self.scheduler, "processing", "memory", "task-finished-1"))
     end = Self.step(9, 4, Self.scheduler, "memory", "released", "remove-client-1")
-    end.client = ("c2", 8)
+    end.request = ("c2", 8)
     #expect(
       Self.told(steps + [end]).last
         == "1 Its result was released: client c2 left, and no other one wanted it. [8, 9]")

@@ -59,11 +59,11 @@ import Testing
     for key in keys { try moved(key, .flight, .memory, stop, stimulus) }
   }
 
-  private func sentence(of key: String = "a") throws -> String? {
+  private func sentence(mostEvents: Int64 = .max) throws -> String? {
     cluster.log.writer.close()
     let reader = try LogReader(path: cluster.log.path)
-    let history = try TaskHistory(reader, reader.latest())
-    for case .key(let number) in try reader.subjects(named: key) {
+    let history = try TaskHistory(reader, reader.latest(), mostWaitEvents: mostEvents)
+    for case .key(let number) in try reader.subjects(named: "a") {
       return try history.explanation(ofKey: number, choices: .none).sentences
         .first { $0.text.contains("began to run") }?.text
     }
@@ -164,13 +164,20 @@ import Testing
         + " Task 'b' began first. It got the thread of 'd'.")
   }
 
+  @Test func `a wait of too many events is not looked into, and that is said`() throws {
+    _ = try waits(behind: [("b", .tuple([0, 4]))])
+    #expect(
+      try sentence(mostEvents: 3) == Self.wait
+        + " 'tasklog explain' says what its worker did meanwhile, in 10 events.")
+  }
+
   @Test func `of many messages the last one is named`() {
     var wait = WorkerWait()
     wait.arrivals = (1...5).map {
       .init(worker: "w\($0)", duration: $0 == 5 ? nil : 1_000_000, seq: $0)
     }
     #expect(
-      wait.told.text == " Its inputs came in 5 messages, the last of them from worker w5.")
-    #expect(wait.told.evidence == [3, 4, 5])
+      wait.sentences.text == " Its inputs came in 5 messages, the last of them from worker w5.")
+    #expect(wait.sentences.evidence == [3, 4, 5])
   }
 }

@@ -77,8 +77,8 @@ struct TaskExplainer {
       waiting = (step.time, step.stimulus, step.seq)
     case (_, "waiting"):
       if step.isSubmission {
-        let client = step.client.map { "Client \($0.name)" } ?? "A client"
-        say("\(client) submitted it.", step, step.client?.seq)
+        let client = step.request.map { "Client \($0.client)" } ?? "A client"
+        say("\(client) submitted it.", step, step.request?.seq)
       }
       waiting = (step.time, step.stimulus, step.seq)
     default: break
@@ -159,7 +159,7 @@ struct TaskExplainer {
     } else if step.isRemoval {
       say("Its worker \(worker) was removed, and with it this attempt.", step)
     } else if step.isClient {
-      say("It was withdrawn: \(step.reasonOfClient).", step, step.client?.seq)
+      say("It was withdrawn: \(step.reasonOfClient).", step, step.request?.seq)
     } else if step.has("reschedule") {
       say("It asked worker \(worker) to be run again, on any worker.", step)
     } else {
@@ -171,7 +171,7 @@ struct TaskExplainer {
     if step.isRemoval {
       say("Its result was lost with the worker that held it.", step)
     } else if step.isClient {
-      say("Its result was released: \(step.reasonOfClient).", step, step.client?.seq)
+      say("Its result was released: \(step.reasonOfClient).", step, step.request?.seq)
     } else if let ended = step.ended {
       let how = step.isFailure ? "failed" : "was done"
       say("Its result was released when '\(ended.key)' \(how).", step, ended.seq)
@@ -214,7 +214,7 @@ struct TaskExplainer {
     } else {
       parts.append("\(duration(sent.time, step.time)) in all")
     }
-    let meanwhile = step.wait?.told ?? (text: "", evidence: [])
+    let meanwhile = step.wait?.sentences ?? (text: "", evidence: [])
     say(
       "It \(moved ? "was moved to worker \(worker) and " : "")began to run: \(isStolen ? "since then " : "")it "
         + "had waited \(Words.list(parts)).\(meanwhile.text)", step, [sent.seq] + meanwhile.evidence
@@ -248,8 +248,8 @@ extension TaskStep {
   }
 
   fileprivate var reasonOfClient: String {
-    guard let client else { return "no client wanted it any more" }
+    guard let client = request?.client else { return "no client wanted it any more" }
     let how = has("remove-client") ? "left" : "released it"
-    return "client \(client.name) \(how), and no other one wanted it"
+    return "client \(client) \(how), and no other one wanted it"
   }
 }

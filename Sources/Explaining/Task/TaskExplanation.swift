@@ -43,7 +43,7 @@ struct TaskStep {
   /// The other task that ended by the same stimulus, and the event of that.
   var ended: (key: String, seq: Int64)?
   /// The client that requested it, and the event of that.
-  var client: (name: String, seq: Int64)?
+  var request: ClientRequests.Request?
   /// What its worker did until it began to run.
   var wait: WorkerWait?
   /// Why it was sent to its worker, and the choice itself.

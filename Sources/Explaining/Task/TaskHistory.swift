@@ -17,11 +17,20 @@ package struct TaskHistory {
   private let lives: WorkerLives
   private let schedulers: Set<Int64>
   private let index: PlacementIndex?
+  private let mostWaitEvents: Int64
+  private let requests: ClientRequests
 
-  /// - Parameter index: where the choices of workers are looked up first.
+  /// - Parameters:
+  ///   - index: where the choices of workers are looked up first.
+  ///   - mostWaitEvents: the number of events of its worker up to which a wait of a task is looked into.
   /// - Throws: `LogError`.
-  package init(_ reader: LogReader, _ run: RunInfo, index: PlacementIndex? = nil) throws {
+  package init(
+    _ reader: LogReader, _ run: RunInfo, index: PlacementIndex? = nil,
+    mostWaitEvents: Int64 = .max
+  ) throws {
     (self.reader, self.run, self.index) = (reader, run, index)
+    self.mostWaitEvents = mostWaitEvents
+    requests = ClientRequests(reader, run)
     (clocks, lives) = (try reader.clockOffsets(of: run), try reader.workerLives(of: run))
     schedulers = Set(
       try reader.sources(of: run).filter { $0.source.kind == .scheduler }.map(\.number))
@@ -67,7 +76,9 @@ package struct TaskHistory {
         let args = event.args.isAbsent ? RunArgs() : RunArgs(event.args.json)
         (step.bytes, step.exception) = (args.nbytes, args.exception)
         step.ended = try ended(recorded)
-        if step.isClient || step.isSubmission { step.client = try client(recorded) }
+        if step.isClient || step.isSubmission {
+          step.request = try requests.request(before: recorded, isGraph: step.isSubmission)
+        }
       } else {
         step.wait = try wait(recorded, finish, &visits[recorded.source])
       }
@@ -90,6 +101,8 @@ package struct TaskHistory {
     case .executing:
       guard let ended = visit else { break }
       visit = nil
+      let events = recorded.sourceSeq - ended.since
+      guard events <= mostWaitEvents else { return WorkerWait(unread: events) }
       return try reader.wait(
         of: recorded.keyNumber, ended, on: recorded.source, until: recorded
       ) { lives.label($0, at: recorded.seq) }
@@ -161,55 +174,6 @@ package struct TaskHistory {
 
   private static func value(_ args: Args) -> Value? {
     args.isAbsent ? nil : try? JSONReader.value(args.json)
-  }
-
-  /// The number of events of a request among which its beginning is looked for: others take too long.
-  private static let mostOfRequest = 300_000
-
-  /// The client whose request an event of the scheduler follows: a graph, or keys that it releases.
-  private func client(_ recorded: RecordedEvent) throws -> (name: String, seq: Int64)? {
-    try reader.translating {
-      let graph = try reader.number(ofText: Hook.updateGraph.name) ?? 0
-      let released = try reader.number(ofText: Hook.clientReleasesKeys.name) ?? 0
-      let client = "CASE WHEN json_valid(event.args) THEN json_extract(event.args, '$.client') END"
-      // A graph may have a million tasks, and is found by its hook.
-      if recorded.event.stimulusID?.hasPrefix("update-graph") ?? false,
-        try reader.storedTaskCount(of: run) != nil
-      {
-        let last = try reader.connection.prepare(
-          """
-          SELECT event.seq, \(client) FROM hook_event JOIN event ON event.seq = hook_event.seq
-          WHERE hook_event.hook = ?1 AND hook_event.seq < ?2 AND event.source = ?3
-            AND event.stimulus = ?4 ORDER BY hook_event.seq DESC LIMIT 1
-          """)
-        for (index, value) in [graph, recorded.seq, recorded.source, recorded.stimulusNumber]
-          .enumerated()
-        {
-          try last.bind(Int32(index + 1), value)
-        }
-        if try last.step() { return last.optionalText(1).map { ($0, last.integer(0)) } }
-      }
-      // Dask does not say the stimulus of a request that releases keys; its transitions follow at once.
-      let before = try reader.connection.prepare(
-        """
-        SELECT seq, hook, stimulus, CASE WHEN hook IN (?3, ?4) THEN \(client) END
-        FROM event WHERE source = ?1 AND source_seq < ?2 ORDER BY source_seq DESC
-        LIMIT \(Self.mostOfRequest)
-        """)
-      for (index, value) in [recorded.source, recorded.sourceSeq, graph, released].enumerated() {
-        try before.bind(Int32(index + 1), value)
-      }
-      while try before.step() {
-        let stimulus = before.optionalInteger(2)
-        if let client = before.optionalText(3),
-          stimulus == recorded.stimulusNumber || stimulus == nil && before.integer(1) == released
-        {
-          return (client, before.integer(0))
-        }
-        guard stimulus == recorded.stimulusNumber else { return nil }
-      }
-      return nil
-    }
   }
 
   /// Another task that ended by the stimulus of an event of the scheduler.

@@ -140,7 +140,8 @@ struct ReportCommand: ParsableCommand {
       reader: reader, runs: try logSet.parts[0].runs(reader),
       name: logSet.named.map(\.name).map(Self.name).joined(separator: " + "),
       explain: { run in
-        let history = try TaskHistory(reader, run)
+        // Of up to 400 tasks, each of which may have waited for most of the run.
+        let history = try TaskHistory(reader, run, mostWaitEvents: 10_000)
         return { key in
           try history.explanation(ofKey: key, choices: .none).sentences.map {
             ReportPage.Sentence(attempt: Int64($0.attempt), time: $0.time, text: $0.text)
